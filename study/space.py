@@ -1,0 +1,63 @@
+"""What Ray Tune carries for one run, and the define-by-run space from which Optuna suggests it.
+
+Tune's config of a run is flat: the base run as JSON under `trial`, where its files lie, and beside them the dotted
+overrides that make this run (`parameters.neighbors: 12`), so a suggestion of Optuna and a `--set` of the command
+line are one and the same thing.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+
+from study.overrides import override, validated
+from study.records import StudyFiles
+from study.spec import SearchSpace, TrialConfig
+
+
+class Assignment(NamedTuple):
+    """One run as a trainable receives it."""
+
+    config: TrialConfig
+    files: StudyFiles
+    label: str
+
+
+def compose(tune_config: dict[str, Any]) -> Assignment:
+    """Read a run out of Tune's config: base run plus dotted overrides.
+
+    Raises:
+        InputError: an override that does not exist or is out of range.
+    """
+    rest = dict(tune_config)
+    base = validated(TrialConfig, rest.pop("trial"))
+    files = StudyFiles(Path(rest.pop("results")), rest.pop("study"))
+    label = rest.pop("label")
+    return Assignment(override(base, rest), files, label)
+
+
+def carry(config: TrialConfig, files: StudyFiles, label: str) -> dict[str, Any]:
+    """The inverse of `compose` for a run without overrides."""
+    return {
+        "trial": config.model_dump(mode="json"),
+        "results": str(files.results),
+        "study": files.study,
+        "label": label,
+    }
+
+
+def suggest(trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
+    """Ask Optuna for one run: tau only where RL reads it, K only where LD reads it.
+
+    Returns:
+        Dotted overrides. Every one of them is also a parameter of the Optuna trial, under the same name.
+    """
+    changes: dict[str, Any] = {"parameters.local": True, "parameters.reweight": True}
+    if space.switches:
+        changes = {name: trial.suggest_categorical(name, [True, False]) for name in changes}
+    changes["parameters.samples"] = trial.suggest_int("parameters.samples", *space.samples, log=True)
+    if changes["parameters.local"]:
+        changes["parameters.neighbors"] = trial.suggest_int("parameters.neighbors", *space.neighbors, log=True)
+    if changes["parameters.reweight"]:
+        changes["parameters.temperature"] = trial.suggest_float("parameters.temperature", *space.temperature, log=True)
+    return changes
