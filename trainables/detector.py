@@ -1,0 +1,106 @@
+"""What a detector family is: mmdet3d's own config, how it is compressed, and where features are read.
+
+A family is one file in trainables/detectors/ that defines `SPEC`.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trainables.detectors
+from study.errors import InputError, unknown_name
+from study.spec import DetectorConfig
+from trainables.features import Batch, Rows
+from trainables.taps import Tap
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """One detector family.
+
+    Attributes:
+        title: the detector's name in tables.
+        config: mmdet3d's config file of the teacher, below its `configs` folder.
+        scale: multiplies every width of a model config (in place) by a factor.
+        place: sets range and voxel size of a model config (in place) to a `DetectorConfig`'s.
+        taps: named features.
+        kind: what a row is: `pillars`, `cells` (of the bird's-eye view) or `points`.
+        row_taps: the taps that `rows` reads.
+        rows: turns those taps' outputs into `Rows`, most often one, one per level for pyramids.
+        classes: what it detects, in the order of its labels.
+    """
+
+    title: str
+    config: str
+    scale: Callable[[Any, float], None]
+    place: Callable[[Any, DetectorConfig], None]
+    taps: Mapping[str, Tap]
+    kind: str
+    row_taps: tuple[str, ...]
+    rows: Callable[[Mapping[str, Any], Batch], tuple[Rows, ...]]
+    classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
+
+    def load(self, detector: DetectorConfig, *, teacher: bool) -> Any:
+        """mmdet3d's config of the whole run with the model scaled and placed.
+
+        Args:
+            detector: compression, width, pillar size and range.
+            teacher: True leaves the compression out.
+
+        Raises:
+            InputError: a range or pillar size that the network cannot be laid on.
+        """
+        from mmengine.config import Config
+
+        config = Config.fromfile(_configs() / self.config)
+        factor = detector.width / (1.0 if teacher else detector.compression**0.5)
+        if factor != 1:
+            self.scale(config.model, factor)
+        if detector.pillar is not None or detector.range is not None:
+            self.place(config.model, detector)
+        return config
+
+
+def scaled(channels: int, factor: float) -> int:
+    """A width times a factor, rounded to the nearest integer (half up), at least 1."""
+    return max(1, int(channels * factor + 0.5))
+
+
+def names() -> list[str]:
+    """Every detector family: the files of trainables/detectors/."""
+    return sorted(module.name for module in pkgutil.iter_modules(trainables.detectors.__path__))
+
+
+def load(name: str) -> DetectorSpec:
+    """The family of the file trainables/detectors/<name>.py.
+
+    Raises:
+        InputError: there is no such file; says what there is.
+    """
+    if name not in names():
+        raise unknown_name("detector", name, names())
+    return importlib.import_module(f"trainables.detectors.{name}").SPEC
+
+
+def grid(low: float, high: float, edge: float, multiple: int, axis: str) -> int:
+    """Number of cells between two limits; must be a whole multiple, or the network's strides do not fit.
+
+    Raises:
+        InputError: it is not.
+    """
+    cells = round((high - low) / edge)
+    if cells < multiple or cells % multiple or abs(cells * edge - (high - low)) > 1e-3 * edge:
+        raise InputError(
+            f"detector.range must hold a multiple of {multiple} pillars along {axis}, "
+            f"got {high - low:g} m / {edge:g} m = {(high - low) / edge:g}"
+        )
+    return cells
+
+
+def _configs() -> Path:
+    import mmdet3d
+
+    return Path(mmdet3d.__file__).parent / ".mim" / "configs"

@@ -1,0 +1,85 @@
+"""What a distillation method is, and the features that it sees.
+
+A method is one file in trainables/distillers/ that defines one `Distiller`. It sees the features of student and
+teacher under names, never the detectors; its adapters are its own and end with training.
+"""
+
+import importlib
+import pkgutil
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+import trainables.distillers
+from study.errors import unknown_name
+from study.frozen import Frozen
+from trainables.features import Batch, Features
+
+
+class Distiller(nn.Module):
+    """A distillation method: student's and teacher's features in, weighted scalar loss terms out.
+
+    Subclasses define `Parameters` (their hyper-parameters) and, in their module docstring's first line, what they
+    are. `taps` names what they read besides rows (`reads_rows`).
+    """
+
+    class Parameters(Frozen):
+        """Hyper-parameters of the method; unknown names are refused."""
+
+    taps: ClassVar[tuple[str, ...]] = ()
+    reads_rows: ClassVar[bool] = False
+    teacher_mode: str = "eval"
+    """`eval`: the teacher is frozen whole. `train`: its batch norm uses batch statistics (as released codes do)."""
+
+    @classmethod
+    def complete(cls, parameters: dict[str, Any], kind: str) -> dict[str, Any]:
+        """Every hyper-parameter with its value, so that equal runs have equal keys.
+
+        Args:
+            parameters: what was set.
+            kind: the detector's kind of rows (`pillars`, `cells`, `points`).
+
+        Raises:
+            pydantic.ValidationError: an unknown name or a value out of range.
+        """
+        return cls.Parameters(**parameters).model_dump()
+
+    def __init__(self, parameters: Any, student: Features, teacher: Features) -> None:
+        """Build the adapters.
+
+        Args:
+            parameters: an instance of this class's `Parameters`, complete.
+            student, teacher: features of a small probe batch, for their shapes.
+        """
+        super().__init__()
+        self.generator = torch.Generator()
+        """The method's own random stream; the trainer seeds it at every epoch."""
+
+    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+        """Weighted scalar terms by name; names start with `kd_` and contain `loss` where they are trained on."""
+        raise NotImplementedError
+
+
+def names() -> list[str]:
+    """Every method: the files of trainables/distillers/."""
+    return sorted(module.name for module in pkgutil.iter_modules(trainables.distillers.__path__))
+
+
+def load(name: str) -> type[Distiller]:
+    """The Distiller that the file trainables/distillers/<name>.py defines.
+
+    Raises:
+        InputError: there is no such file; says what there is.
+    """
+    if name not in names():
+        raise unknown_name("method", name, ["teacher", "student", *names()])
+    module = importlib.import_module(f"trainables.distillers.{name}")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Distiller) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise TypeError(f"trainables/distillers/{name}.py must define one Distiller, found {len(found)}")
+    return found[0]

@@ -1,0 +1,192 @@
+"""The mmengine Runner of one run: mmdet3d's own config, pipelines, schedule and KITTI metric.
+
+Only what a run decides is changed: data root, epochs, batch, learning rate, seed, range and widths.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from pickle import load as load_pickle
+from typing import Any
+
+import numpy as np
+import torch
+
+from study.errors import InputError
+from study.records import EpochRecord
+from study.spec import TrainingConfig, TrialConfig
+from trainables import detector, distiller
+from trainables.datasets import kitti_loading  # noqa: F401  registers CheckedLoadPoints, plugs the operators in
+from trainables.journal import EpochSeed, Journal, seed_worker
+from trainables.model import StudentModel
+
+from mmdet3d.registry import MODELS  # isort: skip  after the operators
+from mmengine.registry import FUNCTIONS, init_default_scope  # isort: skip
+from mmengine.runner import Runner  # isort: skip
+
+FUNCTIONS.register_module(name="seed_worker", module=seed_worker, force=True)
+
+
+def build_runner(
+    config: TrialConfig, data: Path, folder: Path, teacher: Path | None, tell: Callable[[EpochRecord], None]
+) -> tuple[Runner, Journal]:
+    """Everything of one run, ready for `runner.train()`; continues from the folder's checkpoint where there is one.
+
+    Args:
+        config: the run, its parameters complete.
+        data: prepared root in KITTI's format.
+        folder: where the run keeps its files.
+        teacher: checkpoint of the frozen teacher; None for runs without distillation.
+        tell: called with the record of each epoch.
+
+    Raises:
+        InputError: unknown names, a range that does not fit, a checkpoint of another architecture.
+    """
+    spec = detector.load(config.detector.name)
+    cfg = spec.load(config.detector, teacher=config.method == "teacher")
+    _lay_data(cfg, data, config)
+    _schedule(cfg, config.training)
+    journal = Journal(folder, spec.classes, tell)
+    runner = Runner(
+        model=_build_model(config, cfg.model, teacher),
+        work_dir=str(folder),
+        train_dataloader=cfg.train_dataloader,
+        val_dataloader=cfg.val_dataloader,
+        train_cfg=cfg.train_cfg,
+        val_cfg=cfg.val_cfg,
+        optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=cfg.param_scheduler,
+        val_evaluator=cfg.val_evaluator,
+        default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},
+        custom_hooks=[EpochSeed(config.seed), journal],
+        load_from=str(journal.path) if journal.epochs else None,
+        resume=bool(journal.epochs),
+        log_level="WARNING",
+        default_scope="mmdet3d",
+        randomness={"seed": config.seed},
+        experiment_name=f"{config.key}-{id(journal):x}",  # mmengine keeps loggers and scopes by name, per process
+        cfg=cfg,
+    )
+    return runner, journal
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Load a detector checkpoint, all of it.
+
+    Raises:
+        InputError: no such file, not a checkpoint, or one of another architecture.
+    """
+    if not path.is_file():
+        raise InputError(f"checkpoint {path} does not exist")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        state = content.get("state_dict", content)
+        ours = network.state_dict()
+        missing, unexpected = sorted(ours.keys() - state.keys()), sorted(state.keys() - ours.keys())
+        reshaped = [f"{n} {list(state[n].shape)}" for n in ours if n in state and state[n].shape != ours[n].shape]
+    except Exception as error:
+        raise InputError(f"{path} is not a checkpoint that can be read: {str(error).splitlines()[0]}") from None
+    for problem, keys in (("lacks", missing), ("has in excess", unexpected), ("has in another shape", reshaped)):
+        if keys:
+            raise InputError(
+                f"{path} is a checkpoint of another architecture than {type(network).__name__} as configured: "
+                f"it {problem} {len(keys)} of {len(ours)} tensors, the first is {keys[0]}"
+            )
+    network.load_state_dict(state)
+
+
+def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
+    """An mmdet3d detector of the run's family, initialized from the run's seed alone."""
+    cfg = detector.load(config.detector.name).load(config.detector, teacher=teacher)
+    return _initialized(cfg.model, config.seed)
+
+
+def _build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) -> StudentModel:
+    model = StudentModel(_initialized(student_cfg, config.seed))
+    if config.distills:
+        if teacher is None:
+            raise InputError(f"method {config.method} needs a teacher")
+        network = build_detector(config, teacher=True)
+        load_weights(network, teacher)
+        method = distiller.load(config.method)
+        # Adapters are initialized from the seed too, after the student, so that every method starts with one student.
+        _seed(config.seed)
+        spec = detector.load(config.detector.name)
+        model.distill(network, spec, method, method.Parameters(**config.parameters))
+    return model
+
+
+def _initialized(model_cfg: Any, seed: int) -> Any:
+    init_default_scope("mmdet3d")
+    _seed(seed)
+    network = MODELS.build(model_cfg)
+    logging.getLogger("mmengine").setLevel(logging.WARNING)
+    network.init_weights()
+    return network
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
+    """Point loaders, ground-truth database and metric at a root; lay the pipelines on the detector's range."""
+    training = config.training
+    root = f"{data}/"
+    _planes(cfg, data)
+    for place in _dicts([cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]):
+        if "data_root" in place:
+            place["data_root"] = root
+        for name in ("info_path", "ann_file"):
+            file = Path(str(place.get(name, ""))).name
+            if file:
+                # A data set joins its own root to the name; sampler and metric want the whole path.
+                place[name] = file if place.get("type") == "KittiDataset" else root + file
+        if place.get("type") == "LoadPointsFromFile" and "points_loader" not in place:
+            place["type"] = "CheckedLoadPoints"
+        if config.detector.range and "point_cloud_range" in place:
+            place["point_cloud_range"] = list(config.detector.range)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.num_workers = training.workers
+        loader.persistent_workers = False  # so that each epoch's workers start from that epoch's seed
+    cfg.train_dataloader.batch_size = training.batch_size
+    cfg.train_dataloader.worker_init_fn = {"type": "seed_worker"}
+    cfg.train_dataloader.dataset.times = training.repeat
+
+
+def _planes(cfg: Any, data: Path) -> None:
+    """Sampled objects stand on KITTI's road planes, a download of their own, where the root has them."""
+    with (data / "kitti_infos_train.pkl").open("rb") as file:
+        have = "plane" in load_pickle(file)["data_list"][0]
+    for place in _dicts(cfg.train_dataloader):
+        if place.get("type") == "ObjectSample":
+            place["use_ground_plane"] = place.get("use_ground_plane", False) and have
+
+
+def _schedule(cfg: Any, training: TrainingConfig) -> None:
+    """Stretch the config's cyclic schedule to the run's epochs, and its learning rates to the run's."""
+    stretch = training.epochs / cfg.train_cfg.max_epochs
+    raise_by = (training.learning_rate or cfg.optim_wrapper.optimizer.lr) / cfg.optim_wrapper.optimizer.lr
+    cfg.train_cfg.max_epochs = training.epochs
+    cfg.train_cfg.val_interval = training.validate_every
+    cfg.optim_wrapper.optimizer.lr *= raise_by
+    for scheduler in cfg.param_scheduler:
+        for name in ("begin", "end", "T_max"):
+            scheduler[name] = scheduler[name] * stretch
+        if scheduler.type.endswith("LR"):
+            scheduler.eta_min *= raise_by
+    if training.amp and torch.cuda.is_available():
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+
+
+def _dicts(content: Any) -> Iterator[Any]:
+    """Every dict inside a config, depth first."""
+    if isinstance(content, dict):
+        yield content
+        content = list(content.values())
+    if isinstance(content, list | tuple):
+        for item in content:
+            yield from _dicts(item)
