@@ -46,7 +46,7 @@ def carry(config: TrialConfig, files: StudyFiles, label: str) -> dict[str, Any]:
     }
 
 
-def suggest(trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
+def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> dict[str, Any]:
     """Ask Optuna for one run: tau only where RL reads it, K only where LD reads it.
 
     Returns:
@@ -61,3 +61,11 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
     if changes["parameters.reweight"]:
         changes["parameters.temperature"] = trial.suggest_float("parameters.temperature", *space.temperature, log=True)
     return changes
+
+
+def corners(space: SearchSpace) -> list[dict[str, Any]]:
+    """The overrides at the low and at the high end of every range: what can be checked before anything runs."""
+    ranges = {f"parameters.{name}": getattr(space, name) for name in ("samples", "neighbors", "temperature")}
+    switches = {"parameters.local": True, "parameters.reweight": True}
+    ends = [{name: bounds[end] for name, bounds in ranges.items()} for end in (0, 1)]
+    return [suggest(optuna.trial.FixedTrial({**switches, **end}), space) for end in ends]

@@ -1,0 +1,272 @@
+"""From a StudySpec and a trainable to records, through Ray Tune: teachers first, then the points, then the search.
+
+Records are the truth: a run is finished when its record says so, and Tune's own state is scratch. So the driver, a
+node or a run may die at any moment, and the next launch does what has no record yet.
+
+A trainable is a function of Tune's config and keeps this contract:
+- it is called only for a run that has no record; `space.compose(config)` is that run;
+- it trains, going on from its own newest checkpoint in `files.run(key)`, and at every validation reports
+  `{metric, "epoch", "epochs", "key"}`; it writes the RunRecord itself: finished, or failed with the reason and raises.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.experiment import Trial
+
+from study import cluster
+from study.journal import Search, open_search
+from study.plan import PlannedRun, Resolve, expand, missing, search_base, teachers
+from study.progress import Progress, record_of, run_of
+from study.records import RunRecord, StudyFiles
+from study.resume import claim, only_driver
+from study.space import carry, compose
+from study.spec import Budget, StudySpec
+
+Trainable = Callable[[dict[str, Any]], None]
+RETRIES = 2
+"""How often a run whose process or node died is started again; it goes on from its own checkpoint."""
+
+
+class Outcome(NamedTuple):
+    """How a launch ended: runs with a result, runs without one, and why it stopped early (None: it did not)."""
+
+    finished: int
+    failed: int
+    stopped: str | None
+
+
+class _TimeIsUpError(Exception):
+    """The study's wall-clock limit is reached; open runs stay open and can be resumed."""
+
+
+def launch(
+    spec: StudySpec,
+    *,
+    trainable: Trainable,
+    resolve: Resolve,
+    files: StudyFiles,
+    address: str = "local",
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """Run what the study still misses, several runs at a time, and leave one record per run.
+
+    Args:
+        spec: the question.
+        trainable: trains one run (contract above).
+        resolve: completes a config (method defaults, data digests), so that its key is final.
+        files: where everything of this study lies.
+        address: `local` starts a Ray of its own; `auto` or `host:port` joins that cluster.
+        resume: go on with the study that is already there.
+        say: where the lines of progress go.
+
+    Returns:
+        What became of all the runs of the study, those of earlier launches included.
+
+    Raises:
+        InputError: a config, the folder, the address or the resources cannot be used. Nothing was started.
+    """
+    planned = expand(spec, resolve)
+    base = search_base(spec, resolve)
+    needed = [PlannedRun("teacher", config) for config in teachers(spec, planned, resolve)]
+    with only_driver(files):
+        claim(spec, files, resume)
+        for run in needed:
+            files.teachers().retry(run.config.key)  # another study's failure is not this one's
+        for record in list(files.all()):
+            files.retry(record.key)
+        search = open_search(spec, base, files) if base else Search(None, 0)
+        study = _Study(spec.budget, trainable, files, spec.metric, spec.mode, say)
+        stopped = study.run(missing(needed, files.teachers()), missing(_students(planned), files), search, address)
+        _adopt_teachers(planned, files)
+    failed = sum(record.status == "failed" for record in files.all())
+    outcome = Outcome(sum(1 for _ in files.all()) - failed, failed, stopped)
+    if stopped:
+        say(f"stopped: {stopped}. Finished runs are kept; the same command with --resume goes on from here.")
+    return outcome
+
+
+class _Study:
+    """The three phases on one Ray."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        trainable: Trainable,
+        files: StudyFiles,
+        metric: str,
+        mode: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self.budget, self.files, self.metric, self.mode, self.say = budget, files, metric, mode, say
+        self.trainable = _one_run(trainable)
+        self.deadline = time.monotonic() + budget.hours * 3600 if budget.hours else None
+
+    def run(self, needed: list[PlannedRun], points: list[PlannedRun], search: Search, address: str) -> str | None:
+        """All phases; returns why they stopped early, or None."""
+        total = len(needed) + len(points) + search.trials
+        if not total:
+            self.say("nothing is missing")
+            return None
+        self.progress = Progress(total, self.metric, self.say)
+        with _ray(address):
+            self._check(bool(needed))
+            try:
+                self._fixed("teachers", needed, self.files.teachers(), self._resources(teacher=True))
+                for run in needed:
+                    record = self.files.teachers().record(run.config.key)
+                    if record is None or record.status == "failed":
+                        return f"the teacher {run.config.key} failed ({record.error if record else 'no record'})"
+                self._fixed("points", points, self.files, self._resources())
+                if search.searcher is not None:
+                    self._phase("search", search.trials, self._resources(), search_alg=search.searcher)
+            except KeyboardInterrupt:
+                return "interrupted"
+            except _TimeIsUpError:
+                return f"the limit of budget.hours={self.budget.hours:g} is reached"
+        self.say(self.progress.summary())
+        return None
+
+    def _check(self, with_teacher: bool) -> None:
+        hints = {"CPU": "budget.cpus_per_trial", "GPU": "budget.gpus_per_trial"}
+        cluster.require(self._resources(), hints)
+        if with_teacher:
+            cluster.require(self._resources(teacher=True), {**hints, "CPU": "budget.teacher_cpus"})
+
+    def _resources(self, teacher: bool = False) -> dict[str, float]:
+        cpus = self.budget.teacher_cpus if teacher else self.budget.cpus_per_trial
+        gpus = self.budget.gpus_per_trial
+        # A share of a GPU is for students that run side by side; the teacher has nobody to share with.
+        return {"CPU": cpus, "GPU": max(1.0, gpus) if teacher and gpus else gpus}
+
+    def _fixed(self, phase: str, runs: list[PlannedRun], files: StudyFiles, resources: dict[str, float]) -> None:
+        if runs:
+            configs = [carry(run.config, files, run.label) for run in runs]
+            self._phase(phase, len(runs), resources, param_space={"run": tune.grid_search(configs)})
+
+    def _phase(
+        self,
+        phase: str,
+        runs: int,
+        resources: dict[str, float],
+        param_space: dict[str, Any] | None = None,
+        search_alg: Any = None,
+    ) -> None:
+        self.progress.begin(phase, runs)
+        searched = search_alg is not None
+        tuner = tune.Tuner(
+            tune.with_resources(self.trainable, {name.lower(): amount for name, amount in resources.items()}),
+            param_space=param_space or {},
+            tune_config=tune.TuneConfig(
+                metric=None if searched else self.metric,
+                mode=None if searched else self.mode,
+                search_alg=search_alg,
+                num_samples=runs if searched else 1,
+                max_concurrent_trials=self.budget.concurrent,
+                reuse_actors=True,  # a worker pays its heavy imports once, not once per run
+                trial_dirname_creator=_folder,
+            ),
+            run_config=tune.RunConfig(
+                name=f"{phase}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+                storage_path=str(self.files.tune),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                callbacks=[_Guard(self.deadline), self.progress],
+            ),
+        )
+        tuner.fit()
+
+
+class _Guard(tune.Callback):
+    """Writes the record of a run that could not write its own, and ends the study at its wall-clock limit."""
+
+    def __init__(self, deadline: float | None) -> None:
+        self.deadline = deadline
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise _TimeIsUpError
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Tune gives a run up. Only a run that was killed, or never came to life, has no record by now."""
+        if record_of(trial.config) is None:
+            _write_failure(trial.config, _reason(trial))
+
+
+def _reason(trial: Trial) -> str:
+    file = trial.pickled_error_file
+    error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).exists() else None
+    if isinstance(error, RayActorError):
+        return f"its process died {RETRIES + 1} times (killed, out of memory, or its node was lost)"
+    return _one_line(error.cause if isinstance(error, RayTaskError) else error)
+
+
+def _one_line(error: BaseException | None) -> str:
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__} without a message"
+
+
+def _write_failure(tune_config: dict[str, Any], reason: str) -> None:
+    config, files, label = compose(run_of(tune_config))
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    record = RunRecord(
+        key=config.key, study=files.study, label=label, config=config, status="failed", error=reason, started=started
+    )
+    files.write(record)
+
+
+def _one_run(trainable: Trainable) -> Trainable:
+    """What Tune calls, on a worker: a run that has a record is answered from it, and no run ends without one."""
+
+    def run(tune_config: dict[str, Any]) -> None:
+        config, files, _ = compose(run_of(tune_config))
+        record = files.record(config.key)
+        if record is None:
+            try:
+                trainable(run_of(tune_config))
+                if files.record(config.key) is None:
+                    raise RuntimeError("the run ended without a record of its result")
+            except Exception as error:
+                if files.record(config.key) is None:
+                    _write_failure(tune_config, _one_line(error))
+                raise
+        elif record.status == "failed":
+            raise RuntimeError(record.error)
+        else:
+            epochs = config.training.epochs
+            tune.report({**record.metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
+
+    return run
+
+
+def _folder(trial: Trial) -> str:
+    return f"{compose(run_of(trial.config)).config.key}-{trial.trial_id}"
+
+
+def _students(planned: list[PlannedRun]) -> list[PlannedRun]:
+    return [run for run in planned if run.config.method != "teacher"]
+
+
+def _adopt_teachers(planned: list[PlannedRun], files: StudyFiles) -> None:
+    """A row of method=teacher was trained among the shared teachers; the study gets its record too."""
+    for label, config in planned:
+        record = files.teachers().finished(config.key) if config.method == "teacher" else None
+        if record is not None:
+            files.write(record.model_copy(update={"study": files.study, "label": label}))
+
+
+@contextmanager
+def _ray(address: str) -> Iterator[None]:
+    cluster.join(address)
+    try:
+        yield
+    finally:
+        cluster.leave()

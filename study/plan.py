@@ -1,0 +1,73 @@
+"""From a question to the runs that answer it: every point for every seed, the teachers they need, what is missing."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from study.errors import InputError
+from study.overrides import override
+from study.records import StudyFiles
+from study.space import corners
+from study.spec import StudySpec, TrialConfig
+
+Resolve = Callable[[TrialConfig], TrialConfig]
+"""Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
+
+
+class PlannedRun(NamedTuple):
+    """One run and the row of the study that asks for it."""
+
+    label: str
+    config: TrialConfig
+
+
+def expand(spec: StudySpec, resolve: Resolve) -> list[PlannedRun]:
+    """Every point for every seed, in the order of the study; equal runs only once, under their first label.
+
+    Raises:
+        InputError: a point changes a key that does not exist, or gives it a value out of its range.
+    """
+    runs: dict[str, PlannedRun] = {}
+    for point in spec.points:
+        for seed in spec.seeds:
+            config = resolve(override(spec.base, {"seed": seed, **point.set}))
+            runs.setdefault(config.key, PlannedRun(point.label, config))
+    return list(runs.values())
+
+
+def search_base(spec: StudySpec, resolve: Resolve) -> TrialConfig | None:
+    """The run that the search varies (with the study's first seed), or None where nothing is searched.
+
+    Raises:
+        InputError: the base run's method has none of the searched parameters, or a bound is out of their range.
+    """
+    if spec.search is None:
+        return None
+    base = override(spec.base, {"seed": spec.seeds[0]})
+    if not base.distills:
+        raise InputError(f"search varies a method's K, N and tau, which base.method={base.method!r} does not have")
+    base = resolve(base)
+    for changes in corners(spec.search):
+        resolve(override(base, changes))
+    return base
+
+
+def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -> list[TrialConfig]:
+    """The teachers to train before anything else: one per distinct teacher run, none where a checkpoint is given.
+
+    A point of method=teacher is one of them: it is trained among the shared teachers too.
+    """
+    runs: dict[str, TrialConfig] = {}
+    wanted = [run.config for run in planned]
+    base = search_base(spec, resolve)
+    for config in [*wanted, *([base] if base else [])]:
+        if config.method == "teacher":
+            runs.setdefault(config.key, config)
+        elif config.distills and config.teacher.checkpoint is None:
+            teacher = resolve(config.teacher_run())
+            runs.setdefault(teacher.key, teacher)
+    return list(runs.values())
+
+
+def missing(planned: Iterable[PlannedRun], files: StudyFiles) -> list[PlannedRun]:
+    """The runs that have no result yet: never run, killed on the way, or failed."""
+    return [run for run in planned if files.finished(run.config.key) is None]

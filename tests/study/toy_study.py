@@ -1,0 +1,97 @@
+"""A real trainable that keeps launch()'s contract and learns nothing: a parabola over K and N instead of an AP.
+
+As a script it is a driver of its own, to be killed: `python toy_study.py RESULTS ADDRESS [--resume]`.
+Its parameters ask for trouble: `pause` seconds per epoch, `fail` raises, `kill` ends its own process the first time.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from study.launch import Outcome, launch
+from study.records import RunRecord, StudyFiles
+from study.space import compose
+from study.spec import StudySpec, TrialConfig
+
+METRIC = "mAP/3d/moderate"
+DEFAULTS = {"local": True, "reweight": True, "neighbors": 32, "samples": 300, "temperature": 5.0}
+
+
+def resolve(config: TrialConfig) -> TrialConfig:
+    """Complete a config the way run_study.py does."""
+    if not config.distills:
+        return config
+    return config.model_copy(update={"parameters": {**DEFAULTS, **config.parameters}})
+
+
+def train(tune_config: dict[str, Any]) -> None:
+    """One run: every epoch leaves a checkpoint (a number) and a line in the log of epochs really trained."""
+    config, files, label = compose(tune_config)
+    folder = files.run(config.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
+    facts = {"pid": float(os.getpid()), "threads": float(os.environ.get("OMP_NUM_THREADS", 0))}
+    epochs = config.training.epochs
+    checkpoint = folder / "checkpoint"
+    try:
+        if wants.get("fail"):
+            raise ValueError("the loss is not finite at step 3")
+        if wants.get("kill") == "always":
+            os.kill(os.getpid(), signal.SIGKILL)
+        for epoch in range(int(checkpoint.read_text()) if checkpoint.exists() else 0, epochs):
+            time.sleep(wants.get("pause", 0.0))
+            (folder / "epochs.log").open("a").write(f"{epoch}\n")
+            checkpoint.write_text(str(epoch + 1))
+            if wants.get("kill") and epoch == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            value = 50 - (wants["neighbors"] - 20) ** 2 / 100 - (wants["samples"] - 400) ** 2 / 1e5 - 1 / (epoch + 1)
+            metrics = {METRIC: value}
+            if epoch + 1 == epochs:
+                write(files, config, label, status="finished", metrics=metrics, facts=facts)
+            tune.report({**metrics, "key": config.key, "epoch": epoch + 1, "epochs": epochs})
+    except ValueError as error:
+        write(files, config, label, status="failed", error=str(error), facts=facts)
+        raise
+
+
+def write(files: StudyFiles, config: TrialConfig, label: str, **rest: Any) -> None:
+    """Keep the record of a run."""
+    files.write(RunRecord(key=config.key, study=files.study, label=label, config=config, **rest))
+
+
+def toy(**changes: Any) -> StudySpec:
+    """A study of two rows and two seeds, or what `changes` makes of it."""
+    training = {"epochs": 2}
+    content: dict[str, Any] = {
+        "name": "toy",
+        "question": "Where is the top of a parabola?",
+        "base": {"method": "pointdistiller", "training": training, "teacher": {"training": training}},
+        "points": [{"label": "student", "set": {"method": "student"}}, {"label": "LD + RL"}],
+        "seeds": [0, 1],
+        "budget": {"teacher_cpus": 1},
+    }
+    return StudySpec.model_validate({**content, **changes})
+
+
+def run(
+    spec: StudySpec, results: Path, address: str = "local", resume: bool = False, say: Callable[[str], None] = print
+) -> Outcome:
+    """Launch the toy study."""
+    files = StudyFiles(results, spec.name)
+    return launch(spec, trainable=train, resolve=resolve, files=files, address=address, resume=resume, say=say)
+
+
+def long_search() -> StudySpec:
+    """A search to be killed: eight suggestions of about a second, no rows."""
+    base = {"method": "pointdistiller", "training": {"epochs": 4}, "parameters": {"pause": 0.25}}
+    return toy(base=base, points=[], search={"trials": 8, "startup": 3, "samples": [100, 1000], "neighbors": [4, 64]})
+
+
+if __name__ == "__main__":
+    run(long_search(), Path(sys.argv[1]), sys.argv[2], "--resume" in sys.argv, say=lambda line: print(line, flush=True))
