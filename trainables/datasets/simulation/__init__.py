@@ -1,0 +1,1 @@
+"""The parts of the LiDAR simulator; `trainables.datasets.simulated` is its face."""
