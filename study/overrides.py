@@ -37,16 +37,23 @@ def override(noun: Noun, changes: dict[str, Any]) -> Noun:
     return validated(type(noun), content)
 
 
-def validated(kind: type[Noun], content: Any) -> Noun:
+def validated(kind: type[Noun], content: Any, prefix: str = "") -> Noun:
     """Build a noun; pydantic's report becomes one line that names the field, the rule and the value."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        if first["type"] == "extra_forbidden":
+            known = [_dotted(prefix, *first["loc"][:-1], name) for name in kind.model_fields]
+            raise unknown_name("key", _dotted(prefix, *first["loc"]), known) from None
+        where = _dotted(prefix, *first["loc"]) or kind.__name__
         rule = first["msg"].removeprefix("Value error, ")
         got = f" (got {first['input']!r})" if first["type"] != "value_error" else ""
         raise InputError(f"{where}: {rule}{got}") from None
+
+
+def _dotted(*parts: str | int) -> str:
+    return ".".join(str(part) for part in parts if part != "")
 
 
 def _replace(content: dict[str, Any], path: str, value: Any) -> None:

@@ -5,7 +5,7 @@ A family is one file in trainables/detectors/ that defines `SPEC`.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,23 @@ def grid(low: float, high: float, edge: float, multiple: int, axis: str) -> int:
             f"got {high - low:g} m / {edge:g} m = {(high - low) / edge:g}"
         )
     return cells
+
+
+def lay_range(content: Any, limits: tuple[float, ...]) -> None:
+    """Set every `point_cloud_range` inside a config."""
+    for place in dicts(content):
+        if "point_cloud_range" in place:
+            place["point_cloud_range"] = list(limits)
+
+
+def dicts(content: Any) -> Iterator[Any]:
+    """Every dict inside a config, depth first."""
+    if isinstance(content, dict):
+        yield content
+        content = list(content.values())
+    if isinstance(content, list | tuple):
+        for item in content:
+            yield from dicts(item)
 
 
 def _configs() -> Path:

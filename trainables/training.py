@@ -5,9 +5,8 @@ Only what a run decides is changed: data root, epochs, batch, learning rate, see
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from pickle import load as load_pickle
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from study.errors import InputError
 from study.records import EpochRecord
 from study.spec import TrainingConfig, TrialConfig
 from trainables import detector, distiller
-from trainables.datasets import kitti_loading  # noqa: F401  registers CheckedLoadPoints, plugs the operators in
+from trainables.datasets import kitti, kitti_loading  # noqa: F401  registers CheckedLoadPoints, plugs the operators in
 from trainables.journal import EpochSeed, Journal, seed_worker
 from trainables.model import StudentModel
 
@@ -50,7 +49,7 @@ def build_runner(
     journal = Journal(folder, spec.classes, tell)
     runner = Runner(
         model=_build_model(config, cfg.model, teacher),
-        work_dir=str(folder),
+        work_dir=str(folder / "mmengine"),
         train_dataloader=cfg.train_dataloader,
         val_dataloader=cfg.val_dataloader,
         train_cfg=cfg.train_cfg,
@@ -134,21 +133,22 @@ def _seed(seed: int) -> None:
 
 def _lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
     """Point loaders, ground-truth database and metric at a root; lay the pipelines on the detector's range."""
-    training = config.training
-    root = f"{data}/"
-    _planes(cfg, data)
-    for place in _dicts([cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]):
+    training, root = config.training, f"{data}/"
+    used = [cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]
+    for place in detector.dicts(used):
         if "data_root" in place:
             place["data_root"] = root
         for name in ("info_path", "ann_file"):
-            file = Path(str(place.get(name, ""))).name
-            if file:
+            if name in place:
                 # A data set joins its own root to the name; sampler and metric want the whole path.
+                file = Path(place[name]).name
                 place[name] = file if place.get("type") == "KittiDataset" else root + file
-        if place.get("type") == "LoadPointsFromFile" and "points_loader" not in place:
+        if place.get("type") == "LoadPointsFromFile":
             place["type"] = "CheckedLoadPoints"
-        if config.detector.range and "point_cloud_range" in place:
-            place["point_cloud_range"] = list(config.detector.range)
+        if place.get("type") == "ObjectSample":
+            _sample_what_is_there(place, data)
+    if config.detector.range:
+        detector.lay_range(used, config.detector.range)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.num_workers = training.workers
         loader.persistent_workers = False  # so that each epoch's workers start from that epoch's seed
@@ -157,13 +157,12 @@ def _lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
     cfg.train_dataloader.dataset.times = training.repeat
 
 
-def _planes(cfg: Any, data: Path) -> None:
-    """Sampled objects stand on KITTI's road planes, a download of their own, where the root has them."""
-    with (data / "kitti_infos_train.pkl").open("rb") as file:
-        have = "plane" in load_pickle(file)["data_list"][0]
-    for place in _dicts(cfg.train_dataloader):
-        if place.get("type") == "ObjectSample":
-            place["use_ground_plane"] = place.get("use_ground_plane", False) and have
+def _sample_what_is_there(transform: Any, data: Path) -> None:
+    """Ground-truth sampling without road planes where the root has none (KITTI ships none), and of classes it holds."""
+    transform["use_ground_plane"] = transform.get("use_ground_plane", False) and kitti.has_planes(data)
+    sampler = transform["db_sampler"]
+    there = kitti.drawable_objects(data, sampler["prepare"]["filter_by_min_points"])
+    sampler["sample_groups"] = {name: n for name, n in sampler["sample_groups"].items() if there[name] > 0}
 
 
 def _schedule(cfg: Any, training: TrainingConfig) -> None:
@@ -180,13 +179,3 @@ def _schedule(cfg: Any, training: TrainingConfig) -> None:
             scheduler.eta_min *= raise_by
     if training.amp and torch.cuda.is_available():
         cfg.optim_wrapper.type = "AmpOptimWrapper"
-
-
-def _dicts(content: Any) -> Iterator[Any]:
-    """Every dict inside a config, depth first."""
-    if isinstance(content, dict):
-        yield content
-        content = list(content.values())
-    if isinstance(content, list | tuple):
-        for item in content:
-            yield from _dicts(item)

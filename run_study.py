@@ -1,0 +1,242 @@
+"""The command line: runs studies of knowledge distillation for LiDAR 3D detectors, and reports on them.
+
+The only file that knows all rooms. Wrong input ends with exit status 2 and one line; a failed run with 1.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing calls home
+
+import typer
+
+from study.errors import InputError
+from study.overrides import override, parse
+from study.records import StudyFiles
+from study.spec import StudySpec, TrialConfig
+
+USAGE_ERROR = typer.BadParameter.__bases__[0]
+"""What typer raises for a command line it cannot read; it exports only this subclass of it."""
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+prepare = typer.Typer(no_args_is_help=True, help="Make a data set ready for training.")
+app.add_typer(prepare, name="prepare")
+
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=3.")]
+Data = Annotated[Path | None, typer.Option(help="A KITTI root prepared by `prepare kitti`; without it: simulated.")]
+Results = Annotated[Path, typer.Option(help="Folder of all studies' results.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="A study's name (see `list`), or a YAML file.")],
+    set_: Set = [],  # noqa: B006  typer reads the default, nobody changes it
+    data: Data = None,
+    results: Results = Path("results"),
+    name: Annotated[str | None, typer.Option(help="Keep the results under this name.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of every row, e.g. 0,1,2.")] = None,
+    address: Annotated[str, typer.Option(help="local (a Ray of its own), auto, or ray://host:port.")] = "local",
+    resume: Annotated[bool, typer.Option("--resume", help="Run only what is missing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, start nothing.")] = False,
+) -> None:
+    """Run a study on Ray and write its report."""
+    spec = _study(study, set_, data, name, seeds)
+    from study.plan import expand
+    from trainables import distill
+
+    files = StudyFiles(results, spec.name)
+    planned = expand(spec, distill.resolve)
+    if dry_run:
+        for run in planned:
+            print(f"{run.config.key}  seed {run.config.seed}  {run.label}")
+        if spec.search:
+            print(f"and {spec.search.trials} runs chosen by Optuna")
+        return
+    from study.launch import launch
+    from trainables.data import ensure
+
+    ensure(spec.base.dataset, files, _progress())
+    outcome = launch(
+        spec, trainable=distill.trainable, resolve=distill.resolve, files=files, address=address, resume=resume
+    )
+    _report([files.root])
+    if outcome.interrupted:
+        raise typer.Exit(130)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def trial(
+    set_: Set = [],  # noqa: B006
+    data: Data = None,
+    results: Results = Path("results"),
+    name: Annotated[str, typer.Option(help="Study folder that keeps the record.")] = "trials",
+) -> None:
+    """Train one run in this process, without Ray; its teacher too where it is missing."""
+    from trainables import distill
+    from trainables.data import ensure
+
+    base = TrialConfig()
+    config = distill.resolve(override(base, {**_dataset(data, ""), **dict(map(parse, set_))}))
+    files = StudyFiles(results, name)
+    ensure(config.dataset, files, _progress())
+    if config.distills and config.teacher.checkpoint is None:
+        teacher = distill.resolve(config.teacher_run())
+        _train(teacher, files.teachers(), "teacher")
+    _train(config, files, config.method)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders, e.g. results/quickstart.")],
+    into: Annotated[Path | None, typer.Option(help="Where to write; the first study's report/ by default.")] = None,
+) -> None:
+    """Write tables and figures from the records of one or more studies."""
+    _report(folders, into)
+
+
+@app.command(name="list")
+def list_(as_json: Json = False) -> None:
+    """Studies, detectors, methods, tables and figures."""
+    from analysis import listing
+    from study import catalogue as studies
+    from trainables import catalogue as parts
+
+    content = {
+        "studies": [{"name": name, "description": study().question} for name, study in studies.STUDIES.items()],
+        **parts.describe(),
+        "tables": [{"name": name, "description": table.TITLE} for name, table in listing.tables().items()],
+        "figures": [{"name": name, "description": figure.TITLE} for name, figure in listing.figures().items()],
+    }
+    if as_json:
+        print(json.dumps(content, indent=1))
+        return
+    for kind, entries in content.items():
+        print(f"{kind}:")
+        for entry in entries:
+            print(f"  {entry['name']:24} {entry['description']}")
+            for parameter in entry.get("parameters", []):
+                print(f"    {parameter['name']:22} {parameter['description']}")
+
+
+@prepare.command()
+def simulated(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    set_: Set = [],  # noqa: B006
+    picture: Annotated[Path | None, typer.Option(help="Also draw some frames from above, with boxes.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="A KITTI root to print statistics of, beside these.")] = None,
+) -> None:
+    """Simulate a LiDAR data set in KITTI's format, and prepare it."""
+    from study.simulation import SimulationSpec
+    from trainables.datasets import kitti
+    from trainables.datasets import simulated as simulator
+
+    spec = override(SimulationSpec(), dict(map(parse, set_)))
+    progress = _progress()
+    simulator.write(spec, directory, lambda done, total: progress("simulate", done, total))
+    kitti.prepare(directory, progress=progress)
+    simulator.describe(directory, compare, picture)
+
+
+@prepare.command(name="kitti")
+def kitti_(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds training/ and ImageSets/.")],
+    into: Annotated[Path | None, typer.Option(help="Write here instead, with links to the raw files.")] = None,
+) -> None:
+    """Make KITTI's info files, reduced clouds and ground-truth database."""
+    from trainables.datasets import kitti
+
+    kitti.prepare(directory, into=into, progress=_progress())
+    kitti.check(into or directory, deep=True)
+    print(f"{into or directory} is ready: run_study.py run quickstart --data {into or directory}")
+
+
+def _study(study: str, changes: list[str], data: Path | None, name: str | None, seeds: str | None) -> StudySpec:
+    from study import catalogue
+
+    spec = catalogue.get(study)
+    overrides: dict[str, Any] = _dataset(data, "base.")
+    if name is not None:
+        overrides["name"] = name
+    if seeds is not None:
+        try:
+            overrides["seeds"] = [int(seed) for seed in seeds.split(",")]
+        except ValueError:
+            raise InputError(f"--seeds expects whole numbers like 0,1,2, got {seeds!r}") from None
+    return override(spec, {**overrides, **dict(map(parse, changes))})
+
+
+def _dataset(data: Path | None, prefix: str) -> dict[str, Any]:
+    return {} if data is None else {f"{prefix}dataset": {"name": "kitti", "root": str(data.absolute())}}
+
+
+def _train(config: TrialConfig, files: StudyFiles, label: str) -> None:
+    from trainables import distill
+
+    record = files.finished(config.key)
+    if record is None:
+        files.retry(config.key)
+        print(f"{label} {config.key}: {config.training.epochs} epochs, log in {files.run(config.key) / 'train.log'}")
+        record = distill.run(config, files, label, lambda epoch: print(_line(epoch), flush=True))
+    metrics = ", ".join(f"{name} {value:.2f}" for name, value in record.metrics.items() if name.startswith("mAP"))
+    print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
+
+
+def _line(epoch: Any) -> str:
+    values = {**epoch.losses, **{k: v for k, v in epoch.metrics.items() if k.endswith("moderate")}}
+    return f"  epoch {epoch.epoch}: " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+
+
+def _report(folders: list[Path], into: Path | None = None) -> None:
+    from analysis.report import write
+
+    print(f"report: {write(folders, into)}")
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """One line on standard error per step of making data, rewritten as it goes on a terminal."""
+    live = sys.stderr.isatty()
+
+    def say(what: str, done: int, total: int) -> None:
+        if live or done == total:
+            end = "\n" if done == total else ""
+            print(f"{chr(13) if live else ''}{what}: {done} of {total} frames", end=end, file=sys.stderr, flush=True)
+
+    return say
+
+
+def main() -> NoReturn:
+    """Run the command line; whatever ends it is said in one line, with an exit status that scripts can read."""
+    try:
+        app(standalone_mode=False)
+        sys.exit(0)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except USAGE_ERROR as error:
+        _end(error.format_message(), 2)
+    except InputError as error:
+        _end(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _end("interrupted; what was finished is kept", 130)
+    except OSError as error:
+        _end(f"{error.filename or 'writing'}: {error.strerror or error}", 1)
+    except RuntimeError as error:
+        if type(error).__name__ != "RunFailedError":
+            raise
+        _end(str(error), 1)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    if message:
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""A trained detector as plain mmdet3d files, and the digest of such a file.
+
+`detector.pth` and `detector.py` need nothing of this project: `mmdet3d.apis.init_model("detector.py", "detector.pth")`.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from study.errors import InputError
+from study.spec import TrialConfig
+from trainables import detector
+
+
+def export_detector(config: TrialConfig, network: torch.nn.Module, folder: Path) -> None:
+    """Write the detector's weights and mmdet3d config.
+
+    Args:
+        config: of the run that trained it.
+        network: an mmdet3d detector.
+        folder: of the run.
+    """
+    spec = detector.load(config.detector.name)
+    cfg = spec.load(config.detector, teacher=config.method == "teacher")
+    if config.detector.range:
+        detector.lay_range(cfg.test_dataloader, config.detector.range)
+    cfg.dump(str(folder / "detector.py"))
+    state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    content: dict[str, Any] = {"meta": {"dataset_meta": {"classes": list(spec.classes)}, "key": config.key}}
+    partial = folder / "detector.partial"
+    torch.save({**content, "state_dict": state}, partial)
+    partial.replace(folder / "detector.pth")
+
+
+def digest_of(path: Path) -> str:
+    """12 hexadecimal characters of a file's SHA-256.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"checkpoint {path} does not exist")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -1,0 +1,64 @@
+"""Where and with what a run was made: machine, commit, versions, memory."""
+
+import contextlib
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "mmengine", "mmdet3d", "numpy", "numba", "ray", "optuna")
+
+
+def origin() -> dict[str, Any]:
+    """The fields of a `RunRecord` that say where it comes from."""
+    return {
+        "host": platform.node(),
+        "device": _device(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    model = next((line for line in _read("/proc/cpuinfo").splitlines() if line.startswith("model name")), "")
+    return f"{model.partition(':')[2].strip() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _commit() -> str:
+    """The project's commit, with a + when files differ from it; empty outside a checkout."""
+    here = Path(__file__).parent
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        ask = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+        return subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    return ""
+
+
+def reset_peak_memory() -> None:
+    """Begin to measure anew: one process may train several runs."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    elif sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb() -> float:
+    """Peak since `reset_peak_memory`: of the GPU where there is one, else resident memory of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    line = next((line for line in _read("/proc/self/status").splitlines() if line.startswith("VmHWM")), "")
+    return float(line.split()[1]) / 1024 if line else 0.0
+
+
+def _read(path: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(path).read_text()
+    return ""
