@@ -2,7 +2,10 @@
 
 A spinning multi-beam LiDAR is ray-cast against a random street (`simulation/`), and what the camera of KITTI's car
 would see of it is labeled as KITTI labels it. `write` puts frames into KITTI's own files; from there on everything is
-the KITTI path. Speed: see tests/benchmarks/bench_simulator.py.
+the KITTI path.
+
+Measured by tests/benchmarks/bench_simulator.py, frames per second of one core's time: a full turn 70 simulated, 51
+written (2 MB each); the 90 degrees ahead, which hold all that KITTI's camera sees, 144 simulated, 102 written.
 """
 
 import json
