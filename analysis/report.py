@@ -1,0 +1,124 @@
+"""From study folders to `report/`: one page to read, and every table and figure as files to use.
+
+    report/index.html      the question, the answer, tables and figures, every run, where it all comes from
+    report/tables/         <name>.csv (numbers), .md, .tex
+    report/figures/        <name>.pdf, .png, .csv (exactly what is drawn)
+
+The same records give the same bytes. A figure without data is a sentence that says why.
+"""
+
+import html
+import json
+from pathlib import Path
+from types import ModuleType
+
+from analysis import listing, page, rendering, style
+from analysis.answers import sentences
+from analysis.provenance import facts
+from analysis.runs import Results, load
+from analysis.wording import metric_title, missing_sentence
+
+ROWS_ON_THE_PAGE = 500
+"""Longer tables are cut on the page (never in their files), and say so."""
+
+
+def write(study_folders: list[Path], into: Path | None = None) -> Path:
+    """Write the report of one or more studies.
+
+    Args:
+        study_folders: folders that hold study.json and records/.
+        into: where the report goes; by default `report/` in the only study, or beside several.
+
+    Returns:
+        Path of index.html.
+
+    Raises:
+        InputError: a folder is not a study's.
+    """
+    results = load(study_folders)
+    first = Path(study_folders[0]).absolute()
+    folder = into or (first if len(study_folders) == 1 else first.parent) / "report"
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    tables = {name: _table(module, name, results, folder) for name, module in listing.tables().items()}
+    figures = {name: _figure(module, name, results, folder) for name, module in listing.figures().items()}
+    answer = page.bullets(sentences(results), "answer")
+    if results.unreadable:
+        answer += page.note(
+            f"{len(results.unreadable)} records could not be read and are left out (listed below).", True
+        )
+    sections = [("Answer", answer), tables.pop("ablation"), *figures.values(), tables.pop("search")]
+    ends = [tables.pop("failures"), tables.pop("runs")]
+    sections += [*tables.values(), *ends, ("Where this comes from", _provenance(results))]
+    title = "Study: " + ", ".join(spec.name for spec in results.specs)
+    index = folder / "index.html"
+    index.write_text(page.page(title, sections, _question(results)), encoding="utf-8")
+    return index
+
+
+def _table(module: ModuleType, name: str, results: Results, folder: Path) -> tuple[str, str]:
+    summary = module.summarise(results)
+    stem = folder / "tables" / name
+    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
+    if summary.empty:
+        _remove(stem, ".md", ".tex")
+        return module.TITLE, page.note(_why_empty(module, results))
+    texts, caption = module.present(summary), module.caption(summary)
+    stem.with_suffix(".md").write_text(f"{rendering.to_markdown(texts)}\n{caption}\n", encoding="utf-8")
+    stem.with_suffix(".tex").write_text(rendering.to_latex(texts, caption), encoding="utf-8")
+    body = rendering.to_html(texts.head(ROWS_ON_THE_PAGE)) + page.note(caption)
+    if len(texts) > ROWS_ON_THE_PAGE:
+        body += page.note(f"The first {ROWS_ON_THE_PAGE} of {len(texts)} rows; the files hold all.")
+    links = {text: f"tables/{name}{end}" for text, end in (("CSV", ".csv"), ("Markdown", ".md"), ("LaTeX", ".tex"))}
+    return module.TITLE, body + page.files(links)
+
+
+def _figure(module: ModuleType, name: str, results: Results, folder: Path) -> tuple[str, str]:
+    summary = module.summarise(results)
+    stem = folder / "figures" / name
+    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
+    if summary.empty:
+        _remove(stem, ".pdf", ".png")
+        return module.TITLE, page.note(_why_empty(module, results))
+    drawn = module.draw(summary)
+    style.save(drawn, stem)
+    links = {end.upper(): f"figures/{name}.{end}" for end in ("pdf", "png", "csv")}
+    return module.TITLE, page.picture(style.svg(drawn), module.caption(summary), module.TITLE) + page.files(links)
+
+
+def _why_empty(module: ModuleType, results: Results) -> str:
+    expected = len(results.runs)
+    lost = expected - len(results.finished)
+    return f"{module.EMPTY} {missing_sentence(lost, expected)}" if lost else str(module.EMPTY)
+
+
+def _remove(stem: Path, *endings: str) -> None:
+    for ending in endings:
+        stem.with_suffix(ending).unlink(missing_ok=True)
+
+
+def _question(results: Results) -> str:
+    text = ""
+    for spec in results.specs:
+        text += f'<p class="question">{html.escape(spec.question)}</p>\n'
+        asked = [f"{len(spec.points)} fixed rows on seeds {', '.join(map(str, spec.seeds))}"] if spec.points else []
+        if spec.search is not None:
+            found = ((results.runs["study"] == spec.name) & (results.runs["label"] == "search")).sum()
+            asked.append(f"a search of {spec.search.trials} trials ({found} distinct runs recorded)")
+        base = spec.base
+        text += page.note(
+            f"Asked: {' and '.join(asked)}; judged by {metric_title(spec.metric)}. Base run: {base.detector.name}, "
+            f"{base.detector.compression:g}x compressed, {base.dataset.name} data, {base.training.epochs} epochs."
+        )
+        content = json.dumps(spec.model_dump(mode="json"), indent=1)
+        text += page.folded(f"The whole question of “{spec.name}”: base run, rows, search space, budget", content)
+    return text
+
+
+def _provenance(results: Results) -> str:
+    body = page.definitions(facts(results))
+    keys = results.runs[["row", "seed", "key"]].astype(str).agg("  ".join, axis=1)
+    body += page.folded(f"Config keys of all {len(keys)} runs (row, seed, key)", "\n".join(keys))
+    if results.unreadable:
+        body += page.note("Records that could not be read:", True) + page.bullets(list(results.unreadable))
+    return body

@@ -1,0 +1,151 @@
+"""Records as a real study leaves them, made up from a seed: for the tests of what is made from records.
+
+The numbers are invented and stay in the tests. Metrics follow a smooth function of K, N and tau plus the noise
+of the seed, so that means, gains and curves look as they do in a real study.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study.overrides import override
+from study.records import EpochRecord, RunRecord, StudyFiles
+from study.spec import Point, SearchSpace, StudySpec, TeacherConfig, TrainingConfig, TrialConfig
+
+TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
+BASE = TrialConfig(
+    method="pointdistiller",
+    parameters={"form": "paper", "local": True, "reweight": True, "neighbors": 16, "samples": 1024, "temperature": 5.0},
+    training=TRAINING,
+    teacher=TeacherConfig(training=TRAINING),
+)
+LOCAL, REWEIGHT = "parameters.local", "parameters.reweight"
+POINTS = (
+    Point(label="student", set={"method": "student", "parameters": {}}),
+    Point(label="PD, no switch", set={LOCAL: False, REWEIGHT: False, "parameters.neighbors": None,
+                                      "parameters.temperature": None}),
+    Point(label="LD", set={REWEIGHT: False, "parameters.temperature": None}),
+    Point(label="RL", set={LOCAL: False, "parameters.neighbors": None}),
+    Point(label="LD + RL"),
+)  # fmt: skip
+
+
+def spec(seeds: tuple[int, ...] = (0, 1), trials: int = 12, **changes: Any) -> StudySpec:
+    """The question of the made-up study."""
+    content = {
+        "name": "quickstart",
+        "question": "Which K, N and τ make PointDistiller work best, & what does each <component> add?",
+        "base": BASE,
+        "points": POINTS,
+        "search": SearchSpace(trials=trials),
+        "seeds": seeds,
+    }
+    return StudySpec(**(content | changes))
+
+
+def record(config: TrialConfig, label: str, status: str = "finished", **changes: Any) -> RunRecord:
+    """One run; a failed one has an error and no metrics."""
+    score = _score(config)
+    done = status == "finished"
+    content: dict[str, Any] = {
+        "key": config.key,
+        "study": "teachers" if config.method == "teacher" else "quickstart",
+        "label": label,
+        "config": config,
+        "status": status,
+        "error": None if done else "RuntimeError: loss is not finite at step 12 (<nan> & so on)",
+        "metrics": _metrics(score) if done else {},
+        "epochs": _epochs(config, score, config.training.epochs if done else 1),
+        "teacher_key": config.teacher_run().key if config.distills else None,
+        "facts": {"steps": 300.0},
+        "seconds": 41.5 if done else 6.25,
+        "peak_memory_mb": 1630.0,
+        "host": "node-a",
+        "device": "cpu",
+        "started": f"2025-01-01T00:{config.seed:02d}:00",
+        "commit": "0123abc",
+        "versions": {"torch": "2.13.0", "mmdet3d": "1.4.0"},
+    }
+    return RunRecord(**(content | changes))
+
+
+def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12) -> list[RunRecord]:
+    """The teacher, every fixed row on every seed (rows in `fail` failed on the last), a search with one failure."""
+    made = [record(BASE.teacher_run(), "teacher")]
+    for point in asked.points:
+        for seed in asked.seeds:
+            failed = point.label in fail and seed == asked.seeds[-1]
+            config = override(asked.base, {**point.set, "seed": seed})
+            made.append(record(config, point.label, "failed" if failed else "finished"))
+    for trial in range(search):
+        made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished"))
+    return made
+
+
+def write(results: Path, asked: StudySpec, kept: list[RunRecord]) -> Path:
+    """The study's folder as `run` leaves it."""
+    files = StudyFiles(results, asked.name)
+    files.write_study(asked)
+    files.records.mkdir(parents=True, exist_ok=True)
+    for one in kept:
+        (files.teachers() if one.config.method == "teacher" else files).write(one)
+    return files.root
+
+
+def _searched(trial: int) -> TrialConfig:
+    rng = np.random.default_rng([7, trial])
+    return override(
+        BASE,
+        {
+            "parameters.neighbors": round(2 ** rng.uniform(2, 8)),
+            "parameters.samples": round(64 * 2 ** rng.uniform(0, 7)),
+            "parameters.temperature": float(np.exp(rng.uniform(math.log(0.5), math.log(50)))),
+        },
+    )
+
+
+def _score(config: TrialConfig) -> float:
+    digest = int(config.key, 16)
+    noise = np.random.default_rng([config.seed, 3]).normal(0, 1.0) + np.random.default_rng(digest).normal(0, 0.4)
+    if config.method == "teacher":
+        return 52.0
+    if config.method == "student":
+        return 44.0 + noise
+    given = config.parameters
+    gain = 0.4
+    if given.get("local"):
+        gain += 1.6 - 0.15 * abs(math.log2(given["neighbors"] / 32))
+    if given.get("reweight"):
+        gain += 1.1 - 0.25 * abs(math.log2(given["temperature"] / 4))
+    return 44.0 + gain + noise - 0.2 * abs(math.log2(given["samples"] / 2048))
+
+
+def _metrics(score: float) -> dict[str, float]:
+    values = {}
+    for task, above in (("3d", 0.0), ("bev", 6.0)):
+        for difficulty, easier in (("easy", 4.0), ("moderate", 0.0), ("hard", -2.5)):
+            for name, offset in (("Car", 14.0), ("Pedestrian", -15.0), ("Cyclist", 1.0)):
+                values[f"{task}/{name}/{difficulty}"] = score + above + easier + offset
+            values[f"mAP/{task}/{difficulty}"] = score + above + easier
+    return values
+
+
+def _epochs(config: TrialConfig, score: float, epochs: int) -> tuple[EpochRecord, ...]:
+    kept = []
+    rng = np.random.default_rng(int(config.key, 16))
+    for epoch in range(1, epochs + 1):
+        losses = {
+            "loss_cls": 0.9 * math.exp(-epoch / 4) + 0.2 + 0.01 * config.seed,
+            "loss_bbox": 1.4 * math.exp(-epoch / 3) + 0.5,
+            "loss_dir": 0.12 * math.exp(-epoch / 5) + 0.05,
+        }
+        losses = {name: value * rng.normal(1, 0.04) for name, value in losses.items()}
+        if config.distills:
+            losses["kd_loss_local"] = (3.0 * math.exp(-epoch / 2) + 0.4) * rng.normal(1, 0.1)
+        losses["loss"] = sum(losses.values())
+        validated = epoch % config.training.validate_every == 0 or epoch == config.training.epochs
+        metrics = _metrics(score * (1 - math.exp(-epoch / 2))) if validated else {}
+        kept.append(EpochRecord(epoch=epoch, losses=losses, metrics=metrics, seconds=6.5))
+    return tuple(kept)

@@ -1,0 +1,79 @@
+"""What the figures show of a made-up study."""
+
+import made_up_study as made_up
+import pytest
+
+from analysis.figures import sensitivity, training_curves
+from analysis.runs import results
+from study.overrides import override
+
+
+def test_every_finished_distilled_run_is_a_point_over_k(full):
+    summary = sensitivity.summarise(full)
+    points = summary[(summary["parameter"] == "neighbors") & summary["kind"].isin(["fixed", "search"])]
+    assert points["kind"].value_counts().to_dict() == {"search": 11, "fixed": 3}
+
+
+def test_runs_without_rl_have_no_temperature(full):
+    summary = sensitivity.summarise(full)
+    rows = summary.loc[(summary["parameter"] == "temperature") & (summary["kind"] == "fixed"), "row"]
+    assert set(rows) == {"RL", "LD + RL"}
+
+
+def test_a_median_stands_only_where_runs_share_a_value():
+    kept = []
+    for seed, neighbors, score in ((0, 8, 40.0), (1, 8, 50.0), (2, 8, 41.0), (0, 16, 70.0)):
+        config = override(made_up.BASE, {"seed": seed, "parameters.neighbors": neighbors})
+        kept.append(made_up.record(config, f"K={neighbors}", metrics={"mAP/3d/moderate": score}))
+    summary = sensitivity.summarise(results((made_up.spec(),), kept))
+    medians = summary[(summary["kind"] == "median") & (summary["parameter"] == "neighbors")]
+    assert medians[["value", "score", "n"]].to_numpy().tolist() == [[8, 41.0, 3]]
+
+
+def test_the_student_is_a_level_with_its_spread_over_seeds(full):
+    level = sensitivity.summarise(full).query("kind == 'student'").iloc[0]
+    students = full.finished.query("method == 'student'")["metrics.mAP/3d/moderate"]
+    assert (level["n"], level["score"], level["std"]) == (2, students.mean(), pytest.approx(students.std()))
+
+
+def test_detectors_do_not_share_panels():
+    other = override(made_up.BASE, {"detector.compression": 16})
+    kept = [made_up.record(config, "LD + RL") for config in (made_up.BASE, other)]
+    figure = sensitivity.draw(sensitivity.summarise(results((made_up.spec(),), kept)))
+    assert len(figure.axes) == 6
+
+
+def test_parameters_are_on_logarithmic_axes(full):
+    assert {axes.get_xscale() for axes in sensitivity.draw(sensitivity.summarise(full)).axes} == {"log"}
+
+
+def test_distillation_terms_are_summed_in_a_panel_of_their_own(full):
+    summary = training_curves.summarise(full)
+    key = full.finished.query("label == 'LD + RL' and seed == 0")["key"].iloc[0]
+    kd = summary[(summary["key"] == key) & (summary["quantity"] == "distillation loss")]["value"]
+    recorded = full.epochs.loc[full.epochs["key"] == key, "losses.kd_loss_local"]
+    assert kd.tolist() == recorded.tolist()
+
+
+def test_the_detection_loss_leaves_distillation_out(full):
+    summary = training_curves.summarise(full)
+    key = full.finished.query("label == 'LD + RL' and seed == 0")["key"].iloc[0]
+    own = summary[(summary["key"] == key) & (summary["quantity"] == "detection loss")]["value"]
+    epochs = full.epochs[full.epochs["key"] == key]
+    assert own.tolist() == pytest.approx((epochs["losses.loss"] - epochs["losses.kd_loss_local"]).tolist())
+
+
+def test_the_mean_curve_is_the_mean_over_seeds(full):
+    summary = training_curves.summarise(full)
+    curve = summary[(summary["row"] == "student") & (summary["quantity"] == "loss_cls") & (summary["epoch"] == 1)]
+    runs, mean = curve[curve["kind"] == "run"], curve[curve["kind"] == "mean"].iloc[0]
+    assert (len(runs), mean["n"], mean["value"]) == (2, 2, pytest.approx(runs["value"].mean()))
+
+
+def test_more_rows_than_colors_are_left_out_and_counted():
+    kept = []
+    for neighbors in range(1, 13):
+        kept.append(made_up.record(override(made_up.BASE, {"parameters.neighbors": neighbors}), f"K={neighbors}"))
+    summary = training_curves.summarise(results((made_up.spec(),), kept))
+    assert summary["row"].nunique() == training_curves.ROWS
+    assert "4 more rows" in training_curves.caption(summary)

@@ -1,0 +1,169 @@
+"""The page: whole, self-contained, honest, and safe to open."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import made_up_study as made_up
+import pytest
+
+from analysis import report
+from analysis.answers import sentences
+from analysis.runs import results
+from study.errors import InputError
+from study.overrides import override
+
+VOID = {"meta", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """Collects tags and checks that they nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loaded: list[str] = []
+        self.linked: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        found = dict(attrs)
+        self.loaded += [found["src"] or ""] if "src" in found else []
+        self.linked += [found["href"] or ""] if "href" in found else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def outline(index: Path) -> Outline:
+    parsed = Outline()
+    parsed.feed(index.read_text())
+    return parsed
+
+
+def test_the_report_holds_every_table_and_figure(study_folder):
+    folder = report.write([study_folder]).parent
+    assert folder == study_folder / "report"
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+    tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
+    figures = {f"figures/{n}.{e}" for n in ("sensitivity", "training_curves") for e in ("pdf", "png", "csv")}
+    assert names == {"index.html"} | tables | figures
+
+
+def test_the_page_loads_nothing_from_outside_itself(study_folder):
+    page = outline(report.write([study_folder]))
+    assert page.loaded
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.loaded)
+    text = (study_folder / "report" / "index.html").read_text()
+    assert not re.search(r"https?://|url\(|@import|<script|<link", re.sub(r'base64,[^"]*', "", text))
+
+
+def test_tags_nest_and_links_lead_to_files_or_sections(study_folder):
+    index = report.write([study_folder])
+    page = outline(index)
+    text = index.read_text()
+    assert page.open == []
+    for link in page.linked:
+        assert f'id="{link[1:]}"' in text if link.startswith("#") else (index.parent / link).is_file(), link
+
+
+def test_text_of_the_study_is_shown_and_never_read_as_markup(study_folder):
+    text = report.write([study_folder]).read_text()
+    assert "what does each &lt;component&gt; add?" in text
+    assert "<component>" not in text
+    assert "<nan>" not in text
+
+
+def test_the_same_records_make_the_same_files(study_folder, tmp_path):
+    first = report.write([study_folder], tmp_path / "a").parent
+    second = report.write([study_folder], tmp_path / "b").parent
+    differing = [
+        path.name for path in first.rglob("*.*") if path.read_bytes() != (second / path.relative_to(first)).read_bytes()
+    ]
+    assert differing == []
+
+
+def test_fonts_in_pdfs_are_embedded_as_truetype(study_folder):
+    pdf = (report.write([study_folder]).parent / "figures" / "sensitivity.pdf").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+
+
+def test_provenance_names_commit_versions_machine_and_every_key(study_folder):
+    text = report.write([study_folder]).read_text()
+    keys = [path.stem for path in (study_folder / "records").glob("*.json")]
+    assert all(text.count(word) for word in ["0123abc", "torch 2.13.0", "node-a", *keys])
+
+
+def test_a_damaged_record_is_named_on_the_page(study_folder):
+    (study_folder / "records" / "0000.json").write_text("{")
+    text = report.write([study_folder]).read_text()
+    assert "1 records could not be read" in text
+    assert "records/0000.json: not JSON" in text
+
+
+def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):
+    folder = made_up.write(tmp_path, made_up.spec(), [])
+    index = report.write([folder])
+    assert outline(index).loaded == []
+    assert "10 of 10 runs are missing" in index.read_text()
+    assert list((index.parent / "figures").glob("*.p*")) == []
+
+
+def test_pictures_of_an_earlier_report_do_not_outlive_their_data(study_folder):
+    report.write([study_folder])
+    for record in (study_folder / "records").glob("*.json"):
+        record.unlink()
+    index = report.write([study_folder])
+    assert not (index.parent / "figures" / "sensitivity.pdf").exists()
+
+
+def test_two_studies_share_a_page_beside_them(tmp_path):
+    kept = made_up.records(made_up.spec())
+    folders = [made_up.write(tmp_path, made_up.spec(name=name), kept) for name in ("one", "two")]
+    assert report.write(folders) == tmp_path / "report" / "index.html"
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no study\.json"):
+        report.write([tmp_path])
+
+
+def said(scores: dict[str, list[float]]) -> str:
+    asked = made_up.spec(seeds=(0, 1, 2))
+    sets = {point.label: point.set for point in asked.points}
+    kept = [
+        made_up.record(override(asked.base, {**sets[row], "seed": seed}), row, metrics={"mAP/3d/moderate": score})
+        for row, of_row in scores.items()
+        for seed, score in enumerate(of_row)
+    ]
+    return " ".join(sentences(results((asked,), kept)))
+
+
+def test_one_seed_concludes_nothing():
+    assert "by +2.0 ± n/a (one seed" in said({"student": [30.0], "LD + RL": [32.0]})
+
+
+def test_an_interval_over_zero_shows_no_difference():
+    text = said({"student": [30.0, 30.0, 30.0], "LD + RL": [32.0, 29.0, 31.0]})
+    assert "on the same 3 seeds" in text
+    assert "includes zero: no difference has been shown" in text
+
+
+def test_a_loss_beyond_the_spread_is_called_a_fall():
+    text = said({"student": [30.0, 30.0, 30.0], "LD + RL": [28.0, 27.9, 28.1]})
+    assert "by −2.0 ± 0.1 (95 % interval −2.2 to −1.8: a fall beyond" in text
+
+
+def test_without_a_student_no_gain_is_claimed():
+    text = said({"LD + RL": [32.0, 29.0, 31.0]})
+    assert "No student without distillation has finished" in text
+    assert "changed" not in text
+
+
+def test_the_whole_question_is_on_the_page(study_folder):
+    text = report.write([study_folder]).read_text()
+    asked = json.loads((study_folder / "study.json").read_text())
+    assert f"&quot;startup&quot;: {asked['search']['startup']}" in text

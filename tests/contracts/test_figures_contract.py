@@ -1,0 +1,143 @@
+"""Every table and figure, found by listing the folders, faces the same questions."""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import matplotlib
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from analysis import listing, rendering, style
+from analysis.runs import Results, results
+from tests.analysis import made_up_study as made_up
+
+FIGURES = sorted(listing.figures())
+TABLES = sorted(listing.tables())
+ALL = listing.tables() | listing.figures()
+
+
+def _full() -> Results:
+    asked = made_up.spec()
+    return results((asked,), made_up.records(asked))
+
+
+def _single() -> Results:
+    asked = made_up.spec(seeds=(0,), points=(made_up.POINTS[-1],), search=None)
+    return results((asked,), [made_up.record(made_up.BASE, "LD + RL")])
+
+
+def _without_metrics() -> Results:
+    asked = made_up.spec(seeds=(0,))
+    kept = [made_up.record(one.config, one.label, metrics={}, epochs=()) for one in made_up.records(asked)]
+    return results((asked,), kept)
+
+
+def _empty() -> Results:
+    asked = made_up.spec(points=(), trials=5)
+    return results((asked,), [])
+
+
+DATA: dict[str, Callable[[], Results]] = {
+    "full": _full,
+    "single": _single,
+    "without metrics": _without_metrics,
+    "empty": _empty,
+}
+
+
+@pytest.fixture(params=sorted(ALL))
+def part(request: pytest.FixtureRequest) -> ModuleType:
+    """One table or figure."""
+    return ALL[request.param]
+
+
+@pytest.fixture(params=FIGURES)
+def figure(request: pytest.FixtureRequest) -> ModuleType:
+    """One figure."""
+    return ALL[request.param]
+
+
+@pytest.mark.parametrize("data", sorted(DATA))
+def test_a_summary_is_a_table_that_can_be_saved_and_read_again(part, data, tmp_path):
+    summary = part.summarise(DATA[data]())
+    path = tmp_path / "summary.csv"
+    path.write_text(rendering.to_csv(summary))
+    assert pd.read_csv(path).shape == summary.shape
+
+
+def test_no_data_make_an_empty_summary_and_a_reason(part):
+    assert part.summarise(_empty()).empty
+    assert part.EMPTY.endswith(".")
+
+
+def test_the_same_data_in_another_order_make_the_same_csv(part):
+    asked = made_up.spec()
+    kept = made_up.records(asked)
+    texts = {rendering.to_csv(part.summarise(results((asked,), order))) for order in (kept, kept[::-1])}
+    assert len(texts) == 1
+
+
+def test_the_input_is_left_as_it_was(part):
+    given, untouched = _full(), _full()
+    part.summarise(given)
+    assert_frame_equal(given.runs, untouched.runs)
+    assert_frame_equal(given.epochs, untouched.epochs)
+
+
+def test_the_caption_counts_the_missing_runs(part):
+    summary = part.summarise(_full())
+    assert summary["missing"].sum() > 0
+    assert "missing" in part.caption(summary)
+
+
+def test_every_part_names_itself(part):
+    assert part.TITLE
+    assert part.__doc__
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("data", ["full", "single", "without metrics"])
+def test_a_table_becomes_texts_without_holes(name, data):
+    summary = ALL[name].summarise(DATA[data]())
+    if summary.empty:
+        pytest.skip(f"{name} has nothing to show of {data} data")
+    texts = ALL[name].present(summary)
+    assert len(texts) == len(summary)
+    assert not texts.isin(["nan", "NaN", "None", ""]).any().any()
+    assert not texts.isna().any().any()
+
+
+@pytest.mark.parametrize("data", ["full", "single"])
+def test_every_axis_is_labeled(figure, data):
+    drawn = figure.draw(figure.summarise(DATA[data]()))
+    first_of_row = {axes.get_subplotspec().rowspan.start: axes for axes in reversed(drawn.axes)}
+    assert all(axes.get_xlabel() for axes in drawn.axes)
+    assert all(axes.get_ylabel() for axes in first_of_row.values())
+
+
+@pytest.mark.parametrize("data", ["full", "single"])
+def test_no_text_overlaps_another_or_leaves_the_figure(figure, data):
+    drawn = figure.draw(figure.summarise(DATA[data]()))
+    with style.applied():
+        drawn.draw_without_rendering()
+    boxes = []
+    for axes in drawn.axes:
+        low, high = axes.get_xlim()
+        texts = [axes.title, axes.xaxis.label, axes.yaxis.label]
+        texts += [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes += [
+            (text.get_text(), text.get_window_extent()) for text in texts if text.get_text() and text.get_visible()
+        ]
+    boxes += [(text.get_text(), text.get_window_extent()) for text in drawn.legends[0].get_texts()]
+    for index, (text, box) in enumerate(boxes):
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= drawn.bbox.x1, text
+        assert [other for other, its in boxes[index + 1 :] if box.overlaps(its)] == [], text
+
+
+def test_drawing_leaves_the_global_style_alone(figure):
+    before = dict(matplotlib.rcParams)
+    figure.draw(figure.summarise(_full()))
+    assert dict(matplotlib.rcParams) == before
