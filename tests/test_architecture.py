@@ -1,0 +1,201 @@
+"""The order of the rooms and the rules of the house, read off the syntax trees of the tracked files.
+
+`run_study.py` -> {`analysis`, `trainables`, `study.launch`} -> `study`'s nouns. The rule for a file is the one with the
+longest matching path in RULES.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+OURS = ("study", "trainables", "analysis", "run_study", "tests")
+LONGEST_FILE = 300
+VAGUE_NAME = re.compile(r"utils?|helpers?|common|misc|managers?|tools|base_.*")
+LEFTOVER = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
+MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:work|home|root|Users)/")
+REGISTRY = re.compile(r"pypi[.]org|pythonhosted[.]org|download[.]pytorch[.]org|npmjs[.]|anaconda[.]org|debian[.]org")
+
+NOUNS = tuple(f"study.{noun}" for noun in ("spec", "records", "errors", "frozen", "simulation", "overrides"))
+TRAINING = frozenset({"torch", "torch_cluster", "mmengine", "mmcv", "mmdet", "mmdet3d", "spconv", "numba"})
+SCHEDULING = frozenset({"ray", "optuna"})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the files of a room may import. A name stands for a module and all below it."""
+
+    ours: tuple[str, ...]
+    but_not: tuple[str, ...] = ()
+    never: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    """Packages of others; None: any that is not in `never`."""
+
+
+RULES = {
+    "run_study.py": Rule(("study", "trainables", "analysis")),
+    "study": Rule(("study",), never=TRAINING | SCHEDULING),
+    "study/space.py": Rule(("study",), never=TRAINING | {"ray"}),
+    **{f"study/{name}.py": Rule(("study",), never=TRAINING) for name in ("launch", "progress", "journal", "cluster")},
+    "analysis": Rule(("analysis", *NOUNS), never=TRAINING | SCHEDULING),
+    "trainables": Rule(("trainables", *NOUNS, "study.space")),
+    "trainables/distillers": Rule(("trainables", *NOUNS), ("trainables.detector", "trainables.detectors")),
+    "trainables/detectors": Rule(("trainables", *NOUNS), ("trainables.distiller", "trainables.distillers")),
+    "trainables/ops": Rule(("trainables.ops", "study.errors"), only=(TRAINING - {"mmdet"}) | {"numpy"}),
+}
+
+
+def tracked() -> list[str]:
+    """Paths of the tracked files that exist, relative to the repository."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip(f"not a git checkout: {REPOSITORY}")
+    return [path for path in listing.stdout.split("\0") if path and (REPOSITORY / path).is_file()]
+
+
+def under(module: str, names: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in names)
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything imported, also inside functions; a relative import as its dots and name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{source}.{alias.name}") for alias in node.names)
+
+
+def import_complaints(path: str, tree: ast.Module) -> Iterator[str]:
+    rooms = [room for room in RULES if path == room or path.startswith(f"{room}/")]
+    if not rooms:
+        return
+    room = max(rooms, key=len)
+    rule = RULES[room]
+    for line, name in imported(tree):
+        package = name.split(".")[0]
+        if package in OURS:
+            refused = not under(name, rule.ours) or under(name, rule.but_not)
+        elif rule.only is not None:
+            refused = package not in rule.only and package not in sys.stdlib_module_names
+        else:
+            refused = package in rule.never or name.startswith(".")
+        if refused:
+            yield f"{path}:{line}: {room} must not import {name}"
+
+
+def code_complaints(path: str, source: str) -> Iterator[str]:
+    """What a Python file does against the rules, one sentence each."""
+    tree = ast.parse(source)
+    yield from import_complaints(path, tree)
+    if (lines := source.count("\n")) > LONGEST_FILE:
+        yield f"{path}: {lines} lines; a file has at most {LONGEST_FILE}"
+    if tree.body and not ast.get_docstring(tree):
+        yield f"{path}: no module docstring"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and all(isinstance(step, ast.Pass) for step in node.body):
+            yield f"{path}:{node.lineno}: an exception is swallowed"
+
+
+def text_complaints(path: str, text: str) -> Iterator[str]:
+    """What any text file does against the rules, one sentence each."""
+    names = [PurePosixPath(part).stem for part in PurePosixPath(path).parts]
+    yield from (f"{path}: '{name}' says nothing about what is in it" for name in names if VAGUE_NAME.fullmatch(name))
+    for number, line in enumerate(text.splitlines(), 1):
+        for what, pattern in (("unfinished work", LEFTOVER), ("a machine's path", MACHINE_PATH), ("a host", REGISTRY)):
+            if found := pattern.search(line):
+                yield f"{path}:{number}: names {what}: {found.group()}"
+
+
+def test_every_tracked_python_file_keeps_the_order_of_the_rooms_and_the_rules_of_the_house() -> None:
+    sources = [path for path in tracked() if path.endswith(".py")]
+    assert "run_study.py" in sources
+    complaints = [c for path in sources for c in code_complaints(path, (REPOSITORY / path).read_text())]
+    assert not complaints, "\n" + "\n".join(complaints)
+
+
+def test_no_tracked_file_names_a_machine_or_unfinished_work_or_hides_behind_a_vague_name() -> None:
+    complaints: list[str] = []
+    for path in tracked():
+        content = (REPOSITORY / path).read_bytes()
+        text = "" if b"\0" in content else content.decode(errors="replace")
+        complaints += text_complaints(path, text)
+    assert not complaints, "\n" + "\n".join(complaints)
+
+
+def test_a_report_is_made_without_loading_torch_or_ray() -> None:
+    question = "import sys, analysis.report; print(*{name.split('.')[0] for name in sys.modules})"
+    answer = subprocess.run(
+        [sys.executable, "-c", question], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert not set(answer.stdout.split()) & (TRAINING | SCHEDULING)
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("study/spec.py", "import torch"),
+        ("study/spec.py", "from trainables import distill"),
+        ("study/plan.py", "import ray"),
+        ("study/launch.py", "from mmengine.runner import Runner"),
+        ("study/records.py", "from . import spec"),
+        ("analysis/runs.py", "from study import launch"),
+        ("analysis/tables/ablation.py", "import trainables.model"),
+        ("analysis/report.py", "def draw():\n    import torch"),
+        ("trainables/distill.py", "from study.launch import launch"),
+        ("trainables/distillers/new.py", "from trainables.detectors.pointpillars import SPEC"),
+        ("trainables/detectors/new.py", "from trainables import distillers"),
+        ("trainables/ops/new.py", "from trainables.model import StudentModel"),
+        ("trainables/ops/new.py", "import pandas"),
+    ],
+)
+def test_an_import_against_the_order_is_found(path: str, statement: str) -> None:
+    assert [c for c in code_complaints(path, f'"""New."""\n{statement}\n') if "must not import" in c]
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("study/launch.py", "from ray import tune"),
+        ("study/space.py", "import optuna"),
+        ("trainables/distillers/new.py", "from trainables.distiller import Distiller"),
+        ("trainables/ops/new.py", "from trainables import ops"),
+        ("analysis/runs.py", "from study.records import RunRecord"),
+    ],
+)
+def test_an_import_with_the_order_passes(path: str, statement: str) -> None:
+    assert not list(code_complaints(path, f'"""New."""\n{statement}\n'))
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("x = 1\n", "no module docstring"),
+        ('"""Long."""\n' + "x = 1\n" * LONGEST_FILE, "301 lines"),
+        ('"""Quiet."""\ntry:\n    x = 1\nexcept ValueError:\n    pass\n', "swallowed"),
+    ],
+)
+def test_code_against_the_rules_is_found(source: str, complaint: str) -> None:
+    assert [c for c in code_complaints("study/new.py", source) if complaint in c]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("study/utils.py", ""),
+        ("trainables/common/boxes.py", ""),
+        ("trainables/base_model.py", ""),
+        ("README.md", "# TODO: write"),
+        ("cluster.yaml", "file_mounts: /home/me/data"),
+        ("Makefile", "pip install --index-url https://pypi.org/simple"),
+    ],
+)
+def test_text_against_the_rules_is_found(path: str, text: str) -> None:
+    assert list(text_complaints(path, text))
