@@ -7,11 +7,14 @@ out, and as any second Ray on this machine does), import the project from there;
 
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import ray
 import yaml
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray.job_config import JobConfig
 
 from study.errors import InputError
@@ -20,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 OBJECT_STORE_BYTES = 256 * 2**20
 """Runs exchange configs and numbers, not tensors; Ray's own default is 30 % of the machine's memory."""
 
+CONNECT_S = 5.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record is the log; no CSV, JSON and TensorBoard beside it
@@ -47,20 +51,31 @@ def join(address: str) -> None:
         raise InputError("this process is already connected to Ray; a study joins its own")
     os.environ.update(QUIET)
     os.environ.pop("OMP_NUM_THREADS", None)  # Ray then gives every run as many threads as it has CPUs
-    for name in ("ray.tune", "ray.train", "ray.air"):
+    for name in ("ray.tune", "ray.train", "ray.air", "ray._private.authentication"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a failed run has its line; no traceback of Tune's loop
-    own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES} if address == "local" else {}
     options: dict[str, Any] = {
         "log_to_driver": "PDSTUDY_DEBUG" in os.environ,
         "logging_level": logging.ERROR,
         "job_config": JobConfig(_py_driver_sys_path=[str(PROJECT)]),
-        **own,
     }
     try:
-        ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        if address == "local":
+            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **options)
+        else:
+            # A cluster that was started where a token lies asks for it; a driver must say so itself (Ray 2.60).
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            ray.init(address=_answering(address), **options)
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"--address {address}: no Ray cluster can be joined there ({reason})") from None
+
+
+def _answering(address: str) -> str:
+    """host:port of a cluster that accepts a connection; Ray itself would wait minutes for one that is gone."""
+    found = canonicalize_bootstrap_address_or_die(address)
+    host, _, port = found.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=CONNECT_S):
+        return found
 
 
 def leave() -> None:

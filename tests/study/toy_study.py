@@ -36,7 +36,7 @@ def train(tune_config: dict[str, Any]) -> None:
     folder = files.run(config.key)
     folder.mkdir(parents=True, exist_ok=True)
     wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
-    facts = {"pid": float(os.getpid()), "threads": float(os.environ.get("OMP_NUM_THREADS", 0))}
+    facts = {"pid": float(os.getpid()), "threads": float(os.environ.get("OMP_NUM_THREADS", "0"))}
     epochs = config.training.epochs
     checkpoint = folder / "checkpoint"
     try:
@@ -90,6 +90,7 @@ def run(
 def long_search() -> StudySpec:
     """A search to be killed: eight suggestions of about a second, no rows."""
     base = {"method": "pointdistiller", "training": {"epochs": 4}, "parameters": {"pause": 0.25}}
+    base["teacher"] = {"training": {"epochs": 1}}
     return toy(base=base, points=[], search={"trials": 8, "startup": 3, "samples": [100, 1000], "neighbors": [4, 64]})
 
 

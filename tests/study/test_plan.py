@@ -1,0 +1,170 @@
+"""Points and seeds into runs, the teachers they need, the search space, the catalogue, and growing a study."""
+
+import re
+
+import optuna
+import pytest
+import yaml
+from toy_study import DEFAULTS, resolve, toy
+
+from study import catalogue
+from study.errors import InputError
+from study.overrides import override
+from study.plan import expand, missing, search_base, teachers
+from study.progress import duration, name_of
+from study.records import RunRecord, StudyFiles
+from study.resume import first_difference
+from study.space import carry, compose, corners, suggest
+from study.spec import SearchSpace, StudySpec, TrialConfig
+
+
+def test_every_point_runs_for_every_seed():
+    runs = expand(toy(), resolve)
+    assert [(run.label, run.config.seed) for run in runs] == [
+        ("student", 0),
+        ("student", 1),
+        ("LD + RL", 0),
+        ("LD + RL", 1),
+    ]
+
+
+def test_equal_runs_are_planned_once_under_their_first_label():
+    points = [{"label": "defaults"}, {"label": "spelled out", "set": {"parameters.neighbors": DEFAULTS["neighbors"]}}]
+    assert [run.label for run in expand(toy(points=points, seeds=[0]), resolve)] == ["defaults"]
+
+
+def test_a_point_with_an_unknown_key_is_refused():
+    with pytest.raises(InputError, match=r"unknown key 'training\.epoch'"):
+        expand(toy(points=[{"label": "x", "set": {"training.epoch": 3}}]), resolve)
+
+
+def test_all_distilled_runs_share_one_teacher():
+    spec = toy()
+    assert [run.method for run in teachers(spec, expand(spec, resolve), resolve)] == ["teacher"]
+
+
+def test_students_alone_need_no_teacher():
+    spec = toy(points=[{"label": "student", "set": {"method": "student"}}])
+    assert teachers(spec, expand(spec, resolve), resolve) == []
+
+
+def test_a_given_checkpoint_needs_no_teacher_run():
+    base = {"method": "pointdistiller", "teacher": {"checkpoint": "/t.pth", "digest": "d"}}
+    spec = toy(base=base, search={"trials": 2})
+    assert teachers(spec, expand(spec, resolve), resolve) == []
+
+
+def test_a_search_alone_needs_its_teacher():
+    spec = toy(points=[], search={"trials": 2})
+    assert len(teachers(spec, [], resolve)) == 1
+
+
+def test_a_search_around_a_plain_student_is_refused():
+    with pytest.raises(InputError, match=r"base\.method='student'"):
+        search_base(toy(base={"method": "student"}, search={"trials": 2}), resolve)
+
+
+def test_only_runs_without_a_result_are_missing(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    runs = expand(toy(), resolve)
+    for run, status in zip(runs, ("finished", "failed"), strict=False):
+        files.write(RunRecord(key=run.config.key, study="toy", config=run.config, status=status))
+    assert missing(runs, files) == runs[1:]
+
+
+@pytest.mark.parametrize(("local", "reweight"), [(True, True), (True, False), (False, True), (False, False)])
+def test_tau_is_asked_only_with_rl_and_k_only_with_ld(local, reweight):
+    study = optuna.create_study()
+    study.enqueue_trial({"parameters.local": local, "parameters.reweight": reweight})
+    asked = suggest(study.ask(), SearchSpace(switches=True))
+    assert ("parameters.neighbors" in asked, "parameters.temperature" in asked) == (local, reweight)
+    assert "parameters.samples" in asked
+
+
+def test_without_switches_a_search_keeps_both_on():
+    trial = optuna.create_study().ask()
+    asked = suggest(trial, SearchSpace())
+    assert asked["parameters.local"] is True
+    assert asked["parameters.reweight"] is True
+    assert "parameters.local" not in trial.params
+
+
+def test_the_corners_of_a_space_are_its_bounds():
+    low, high = corners(SearchSpace(neighbors=(4, 256)))
+    assert (low["parameters.neighbors"], high["parameters.neighbors"]) == (4, 256)
+
+
+def test_what_is_carried_to_a_worker_comes_back(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    config = resolve(TrialConfig(method="pointdistiller"))
+    back = compose({**carry(config, files, "row"), "parameters.neighbors": 5})
+    assert back.config == override(config, {"parameters.neighbors": 5})
+    assert (back.files.root, back.label) == (files.root, "row")
+
+
+@pytest.mark.parametrize("name", list(catalogue.STUDIES))
+def test_every_named_study_builds_and_survives_json(name):
+    spec = catalogue.get(name)
+    assert spec.name == name
+    assert spec.question.endswith(("?", ")"))
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+    runs = expand(spec, resolve)
+    assert {run.config.seed for run in runs} == (set(spec.seeds) if spec.points else set())
+    assert len(teachers(spec, runs, resolve)) == 1
+
+
+def test_a_study_file_is_a_study(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(toy(name="mine").model_dump(mode="json")))
+    assert catalogue.get(str(path)) == toy(name="mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("name: x\nquestion: q\nseedz: [1]\n", "seedz"), ("[: ", "not YAML"), ("just words", "mine.yaml: ")],
+)
+def test_a_wrong_study_file_is_named(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        catalogue.get(str(path))
+    assert "mine.yaml" in str(caught.value)
+
+
+def test_an_unknown_study_gets_the_nearest_name():
+    with pytest.raises(InputError, match="Did you mean 'quickstart'"):
+        catalogue.get("quickstar")
+
+
+def test_a_study_may_grow():
+    grown = toy(
+        points=[*toy().model_dump()["points"], {"label": "new", "set": {"parameters.local": False}}],
+        seeds=[0, 1, 2],
+        search={"trials": 3},
+        budget={"cpus_per_trial": 2},
+    )
+    assert first_difference(toy(), grown) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"base": {"method": "pointdistiller", "training": {"epochs": 9}}}, "base.training.epochs was 2 and is now 9"),
+        ({"seeds": [1]}, r"seeds lost \[0\]"),
+        ({"points": [{"label": "student", "set": {"method": "student"}}]}, "the point 'LD \\+ RL'"),
+        ({"metric": "mAP/bev/moderate"}, "metric was"),
+    ],
+)
+def test_another_study_is_told_by_its_first_difference(change, field):
+    assert re.search(field, first_difference(toy(), toy(**change)) or "")
+
+
+def test_a_line_names_what_the_search_varied(tmp_path):
+    config = carry(resolve(TrialConfig(method="pointdistiller")), StudyFiles(tmp_path, "toy"), "search")
+    varied = {"parameters.local": True, "parameters.reweight": False, "parameters.samples": 300}
+    assert name_of({**config, **varied}) == "search LD N 300"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(41, "41 s"), (300, "5 min"), (7800, "2 h 10 min")])
+def test_durations_are_short_words(seconds, words):
+    assert duration(seconds) == words
