@@ -37,11 +37,11 @@ def sentences(results: Results) -> list[str]:
 def verdict(gain: Spread) -> str:
     """What a paired gain allows to be said."""
     if gain.n == 1:
-        return "one seed: its spread is unknown and nothing can be concluded"
+        return "one seed: spread unknown, nothing can be concluded"
     interval = f"95 % interval {number(gain.low, sign=True)} to {number(gain.high, sign=True)}"
     if gain.excludes_zero:
         return f"{interval}: a {'rise' if gain.mean > 0 else 'fall'} beyond the spread of the seeds"
-    return f"{interval}, which includes zero: no difference has been shown"
+    return f"{interval}, includes zero: no difference shown"
 
 
 def _gap(results: Results, group: pd.DataFrame) -> Iterator[str]:

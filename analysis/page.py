@@ -5,8 +5,8 @@ import html
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c1d1f;--soft:#5c6066;--line:#d9dce0;--ground:#fff;--tint:#f4f6f8;--accent:#0059a0}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e7e9;--soft:#a3a8ae;--line:#3a3e44;--ground:#16181b;--tint:#1f2226;
---accent:#7db8ec}}
+@media screen and (prefers-color-scheme:dark){:root{--ink:#e6e7e9;--soft:#a3a8ae;--line:#3a3e44;--ground:#16181b;
+--tint:#1f2226;--accent:#7db8ec}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:66rem;background:var(--ground);color:var(--ink);
 font:16px/1.55 "Charter","Bitstream Charter","Georgia",serif;text-rendering:optimizeLegibility}

@@ -57,6 +57,12 @@ class Results:
         return self.specs[0].metric
 
     @property
+    def places(self) -> dict[str, int]:
+        """Label -> its place among the fixed rows, in the order the studies asked them."""
+        labels = dict.fromkeys(point.label for spec in self.specs for point in spec.points)
+        return {label: place for place, label in enumerate(labels)}
+
+    @property
     def finished(self) -> pd.DataFrame:
         """The runs whose results count."""
         return self.runs[self.runs["status"] == "finished"]

@@ -1,8 +1,8 @@
 """How much K, N and tau matter: every PointDistiller run as a point over each of the three (Figure 5, and tau).
 
 One row of panels per setting. Within a panel the other parameters vary from point to point; the median is drawn only
-at values that several runs share. The student without distillation is a line with its standard deviation, the teacher
-a dashed line.
+where fixed rows sweep the parameter and several of their runs share a value (searched values meet by chance). The
+student without distillation is a line with its standard deviation, the teacher a dashed line.
 """
 
 from typing import Any
@@ -64,8 +64,8 @@ def caption(summary: pd.DataFrame) -> str:
     runs, missing = points["key"].nunique(), int(summary.drop_duplicates("setting")["missing"].sum())
     return (
         "Every finished PointDistiller run is a point; within a panel the other parameters differ from point to point. "
-        "Runs without LD have no K, runs without RL no τ. Where several runs share a value, a black bar marks their "
-        f"median. {missing_sentence(missing, runs + missing)}"
+        "Runs without LD have no K, runs without RL no τ. Where rows sweep a parameter, black bars mark the "
+        f"median of the runs that share a value. {missing_sentence(missing, runs + missing)}"
     )
 
 
@@ -108,8 +108,9 @@ def _panel(scored: pd.DataFrame, parameter: str, score: str) -> list[dict[str, A
         }
         for run in known.sort_values(["value", "key"]).to_dict("records")
     ]
-    for value, shared in known.groupby("value"):
-        if len(shared) > 1:
+    fixed = known[known["label"] != SEARCH]
+    for value, shared in fixed.groupby("value"):
+        if len(shared) > 1 and fixed["value"].nunique() > 1:
             median = float(shared[score].median())
             rows.append({"parameter": parameter, "kind": "median", "value": value, "score": median, "n": len(shared)})
     return rows
@@ -139,6 +140,7 @@ def _draw_panel(axes: Axes, of_setting: pd.DataFrame, parameter: str) -> None:
         axes.axhline(level.score, color=style.GRAY, linewidth=1.2, label=label)
     panel = of_setting[of_setting["parameter"] == parameter]
     crowded = len(panel) > style.MANY_POINTS
+    size: dict[str, Any] = {"s": 5, "alpha": 0.4} if crowded else {"s": 20}
     looks: dict[str, dict[str, Any]] = {
         "search": {
             "marker": "o",
@@ -158,13 +160,12 @@ def _draw_panel(axes: Axes, of_setting: pd.DataFrame, parameter: str) -> None:
     for kind, look in looks.items():
         points = panel[panel["kind"] == kind]
         if len(points):
-            axes.scatter(points["value"], points["score"], s=20, linewidths=0.9, rasterized=crowded, **look)
+            axes.scatter(points["value"], points["score"], linewidths=0.9, rasterized=crowded, **look, **size)
     medians = panel[panel["kind"] == "median"].sort_values("value")
     if len(medians):
-        # Two values met by chance are no trend: only three or more are joined by a line.
         axes.plot(
-            medians["value"], medians["score"], color=style.BLACK, linewidth=0.8 if len(medians) > 2 else 0, marker="_",
-            markersize=11, markeredgewidth=1.6, zorder=5, label="median where runs share a value",
+            medians["value"], medians["score"], color=style.BLACK, linewidth=0.8, marker="_",
+            markersize=11, markeredgewidth=1.6, zorder=5, label="median of fixed rows",
         )  # fmt: skip
     if len(panel):
         style.log_axis(axes, panel["value"].min(), panel["value"].max())

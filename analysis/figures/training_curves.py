@@ -30,11 +30,14 @@ METHODS = ("teacher", "student")
 
 def summarise(results: Results) -> pd.DataFrame:
     """Tidy rows (kind run or mean): quantity (detection loss, a loss term, distillation loss, metric), epoch, value."""
+    places = results.places
     fixed = results.runs[results.runs["label"] != SEARCH]
-    methods = dict(zip(fixed["row"], fixed["method"], strict=True))
-    order = {row: METHODS.index(method) if method in METHODS else 2 for row, method in methods.items()}
+    order = {
+        run["row"]: (METHODS.index(run["method"]) if run["method"] in METHODS else 2, places.get(run["label"], 0))
+        for run in fixed[["row", "method", "label"]].to_dict("records")
+    }
     finished = fixed[(fixed["status"] == "finished") & fixed["key"].isin(results.epochs["key"])]
-    rows = sorted(finished["row"].unique(), key=lambda row: (order[row], row))
+    rows = sorted(finished["row"].unique(), key=lambda row: (*order[row], row))
     shown = finished[finished["row"].isin(rows[:ROWS])]
     curves = _quantities(results.epochs[results.epochs["key"].isin(shown["key"])], results.metric)
     if curves.empty:

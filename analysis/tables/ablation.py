@@ -23,6 +23,7 @@ COLUMNS = [
     "compression",
     "dataset",
     "row",
+    "label",
     "method",
     "local",
     "reweight",
@@ -49,8 +50,9 @@ def summarise(results: Results) -> pd.DataFrame:
     order = table.assign(
         first=table["method"].map(METHODS.index),
         lit=table["reweight"].map({True: 2}).fillna(0) + table["local"].map({True: 1}).fillna(0),
+        place=table["label"].map(results.places).fillna(0),
         at=table["task"].map(list(TASKS).index),
-    ).sort_values(["detector", "dataset", "setting", "at", "first", "lit", "row"], kind="stable")
+    ).sort_values(["detector", "dataset", "setting", "at", "first", "lit", "place", "row"], kind="stable")
     return table.loc[order.index].reset_index(drop=True)
 
 
@@ -99,7 +101,7 @@ def _row(variant: pd.DataFrame, student: pd.DataFrame, setting: pd.DataFrame, ta
     first, finished = variant.iloc[0], variant[variant["status"] == "finished"]
     switches = {name: flag(first.get(f"parameters.{name}")) for name in ("local", "reweight")}
     row: dict[str, Any] = {name: setting.iloc[0][name] for name in ("setting", "detector", "compression", "dataset")}
-    row |= {"row": first["row"], "method": first["method"], **switches, "task": task}
+    row |= {"row": first["row"], "label": first["label"], "method": first["method"], **switches, "task": task}
     row |= {"n": len(finished), "missing": len(variant) - len(finished)}
     if first["method"] == "teacher":
         row["compression"] = 1.0

@@ -77,3 +77,16 @@ def test_more_rows_than_colors_are_left_out_and_counted():
     summary = training_curves.summarise(results((made_up.spec(),), kept))
     assert summary["row"].nunique() == training_curves.ROWS
     assert "4 more rows" in training_curves.caption(summary)
+
+
+def test_searched_values_that_meet_by_chance_have_no_median():
+    configs = [override(made_up.BASE, {"parameters.temperature": tau}) for tau in (1, 2, 3)]
+    summary = sensitivity.summarise(results((made_up.spec(),), [made_up.record(one, "search") for one in configs]))
+    assert "median" not in set(summary["kind"])
+
+
+def test_curves_stand_in_the_order_of_the_question():
+    points = tuple(made_up.Point(label=f"K = {k}", set={"parameters.neighbors": k}) for k in (4, 16, 128))
+    asked = made_up.spec(points=points)
+    summary = training_curves.summarise(results((asked,), made_up.records(asked, fail=())))
+    assert list(dict.fromkeys(summary["row"])) == ["teacher", "K = 4", "K = 16", "K = 128"]
