@@ -53,4 +53,12 @@ def test_the_nodes_get_the_project_but_neither_results_nor_data():
     config = yaml.safe_load(TEXT)
     assert config["file_mounts"] == {"~/pointdistiller-study": "."}
     assert {"results/", "data/", ".venv/"} <= set(config["rsync_exclude"])
-    assert any("requirements/cuda.lock" in command for command in config["setup_commands"])
+
+
+def test_every_node_installs_the_projects_own_lock_file():
+    config = yaml.safe_load(TEXT)
+    targets = {"head_setup_commands": "setup", "worker_setup_commands": "gpu"}
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for commands, target in targets.items():
+        assert any(command.endswith(f"make {target}") for command in config[commands])
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target} does not exist"
