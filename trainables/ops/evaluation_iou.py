@@ -35,8 +35,7 @@ def rotate_iou_gpu_eval(
     Raises:
         ValueError: a set is not (rows, 5).
     """
-    counterclockwise = np.array([1.0, 1.0, 1.0, 1.0, -1.0])
-    places, queries = np.asarray(boxes) * counterclockwise, np.asarray(query_boxes) * counterclockwise
+    places, queries = _counterclockwise("boxes", boxes), _counterclockwise("query_boxes", query_boxes)
     if criterion == -1:
         return rotated_iou(places, queries).astype(np.float32)
     if criterion == 0:
@@ -44,3 +43,11 @@ def rotate_iou_gpu_eval(
     if criterion == 1:
         return rotated_iou(places, queries, "iof").astype(np.float32)
     return intersection_areas(places, queries).astype(np.float32)
+
+
+def _counterclockwise(name: str, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    rows = np.array(boxes, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != 5:
+        raise ValueError(f"{name} must be (rows, 5): x, z, dx, dz, angle; got {rows.shape}")
+    rows[:, 4] *= -1
+    return rows

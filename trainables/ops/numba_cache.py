@@ -3,7 +3,6 @@
 mmdet3d 1.4 decorates its box collision, object noise and KITTI evaluation code with `numba.jit` but without a disk
 cache, so that every process compiles it anew. `cache_on_disk()` gives those functions the cache; `warm_up.warm()` fills
 it.
-CACHE_FIGURES
 
 The folder is numba's choice: NUMBA_CACHE_DIR where set, else `__pycache__` beside the source, else (site-packages that
 cannot be written) the user's cache folder. Differs from numba's own cache: reading and writing are done under a file
