@@ -67,7 +67,7 @@ $(VENV)/$(SETUP_FOR)-torch.stamp: requirements/$(SETUP_FOR).lock | $(VENV)/venv.
 
 $(VENV)/$(SETUP_FOR).stamp: requirements/$(SETUP_FOR).lock $(VENV)/$(SETUP_FOR)-torch.stamp
 	$(INSTALL_$(SETUP_FOR)) -r $<
-	@$(VENV)/bin/python -m compileall -q -j $(JOBS) -x '/(tests|rllib)/' $(VENV)/lib/python3.11/site-packages
+	@$(VENV)/bin/python -m compileall -q -j $(JOBS) -x '/(tests|testing|rllib)/' $(VENV)/lib/python3.11/site-packages
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.lock $(VENV)/$(SETUP_FOR).stamp
