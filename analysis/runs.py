@@ -13,33 +13,25 @@ Every finished, stopped and failed run is kept; a fixed row of a study that has 
 (`tests/analysis/test_runs.py` holds a bound).
 """
 
-import hashlib
-import json
-import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from analysis.columns import COST, epoch_table, question, run_row
+from analysis.not_run import not_run, teacher_questions
 from study.errors import InputError
-from study.overrides import override
 from study.records import RunRecord, StudyFiles, read_record
-from study.spec import StudySpec, TrialConfig
+from study.spec import StudySpec
 
 SEARCH = "search"
 """The label of runs that Optuna asked for; every other label is a fixed row of a study."""
 
-NOT_RUN = "not_run"
-
 IDENTITY = ["study", "key", "label", "row", "method", "seed", "detector", "compression", "dataset", "status", "error"]
 COMPARISON = ["family", "setting", "variant", "teacher_key"]
-COST = ["epochs_done", "seconds", "peak_memory_mb", "host", "device", "started", "commit"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +76,10 @@ def load(study_folders: Iterable[Path]) -> Results:
         spec = _spec(files)
         specs.append(spec)
         own = list(_read(sorted(files.records.glob("*.json")), unreadable))
-        teachers = files.teachers().records
-        asked = {record.teacher_key for record in own} | _teacher_keys(spec)
-        paths = [teachers / f"{key}.json" for key in sorted(key for key in asked if key)]
-        for record in [*own, *_read([path for path in paths if path.exists()], unreadable)]:
+        trained = _read(sorted(files.teachers().records.glob("*.json")), unreadable)
+        used, asked = {record.teacher_key for record in own}, teacher_questions(spec)
+        above = [one for one in trained if one.key in used or question(one.config) in asked]
+        for record in [*own, *above]:
             if record.key not in records or records[record.key].status != "finished":
                 records[record.key] = record
     if not specs:
@@ -97,13 +89,13 @@ def load(study_folders: Iterable[Path]) -> Results:
 
 def results(specs: tuple[StudySpec, ...], records: list[RunRecord], unreadable: tuple[str, ...] = ()) -> Results:
     """The tidy tables of records already in memory."""
-    rows = [_run_row(record) for record in records]
-    rows += [row for spec in specs for row in _not_run(spec, rows)]
-    runs = pd.DataFrame(rows)
+    rows = [run_row(record) for record in records]
+    rows += [row for spec in specs for row in not_run(spec, rows)]
+    runs = pd.DataFrame(rows).drop(columns="conditions", errors="ignore")
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = _row_names(runs)
     runs = runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)
-    return Results(specs, runs, _epoch_table(records), unreadable)
+    return Results(specs, runs, epoch_table(records), unreadable)
 
 
 def teachers(runs: pd.DataFrame) -> pd.DataFrame:
@@ -149,79 +141,6 @@ def _read(paths: Iterable[Path], unreadable: list[str]) -> Iterator[RunRecord]:
             unreadable.append(str(error))
 
 
-def _planned(spec: StudySpec) -> Iterator[tuple[str, TrialConfig]]:
-    for point in spec.points:
-        for seed in spec.seeds:
-            yield point.label, override(spec.base, {**point.set, "seed": seed})
-
-
-def _teacher_keys(spec: StudySpec) -> set[str | None]:
-    configs = [spec.base, *(config for _, config in _planned(spec))]
-    return {config.teacher_run().key for config in configs if config.teacher.checkpoint is None}
-
-
-def _not_run(spec: StudySpec, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Fixed rows without a record. They count to the variant of the same label's other seeds where there is one."""
-    keys = {row["key"] for row in rows}
-    own = [row for row in rows if row["study"] == spec.name]
-    recorded = {(row["label"], row["seed"]) for row in own}
-    siblings = {row["label"]: row for row in own}
-    for label, config in _planned(spec):
-        if (label, config.seed) in recorded or config.key in keys:
-            continue
-        row = {"study": spec.name, "key": config.key, "label": label, "status": NOT_RUN, **_config_columns(config)}
-        sibling = siblings.get(label, {})
-        yield row | {name: sibling[name] for name in ("family", "setting", "variant") if name in sibling}
-
-
-def _run_row(record: RunRecord) -> dict[str, Any]:
-    row: dict[str, Any] = {"study": record.study, "key": record.key, "label": record.label or record.config.method}
-    row |= _config_columns(record.config)
-    for name in ("status", "error", "teacher_key", *COST[1:]):
-        row[name] = getattr(record, name)
-    row["epochs_done"] = len(record.epochs)
-    for group in ("metrics", "facts", "versions"):
-        row |= {f"{group}.{name}": value for name, value in getattr(record, group).items()}
-    return row
-
-
-def _config_columns(config: TrialConfig) -> dict[str, Any]:
-    identity = config.identity()
-    detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
-    setting = [identity["detector"], identity["dataset"], identity["training"]]
-    columns = {
-        "method": config.method,
-        "seed": config.seed,
-        "detector": config.detector.name,
-        "compression": 1.0 if config.method == "teacher" else config.detector.compression,
-        "width": config.detector.width,
-        "dataset": config.dataset.name,
-        "family": _digest([detector, identity["dataset"]]),
-        "setting": _digest(setting),
-        "variant": _digest([setting, config.method, config.parameters, identity.get("teacher")]),
-    }
-    for name, value in config.parameters.items():
-        columns[f"parameters.{name}"] = json.dumps(value) if isinstance(value, list | dict) else value
-    return columns
-
-
-def _epoch_table(records: list[RunRecord]) -> pd.DataFrame:
-    # Column by column: a list of dictionaries took 1.8 GB more for 400,000 epochs.
-    keys: list[str] = []
-    columns: dict[str, array[float]] = {"epoch": array("d"), "seconds": array("d")}
-    for record in records:
-        for epoch in record.epochs:
-            values: dict[str, float] = {"epoch": epoch.epoch, "seconds": epoch.seconds}
-            values |= {f"losses.{name}": value for name, value in epoch.losses.items()}
-            values |= {f"metrics.{name}": value for name, value in epoch.metrics.items()}
-            columns |= {name: array("d", [math.nan]) * len(keys) for name in values if name not in columns}
-            for name, column in columns.items():
-                column.append(values.get(name, math.nan))
-            keys.append(record.key)
-    table = pd.DataFrame({"key": pd.Series(keys, dtype=str)} | {name: np.array(c) for name, c in columns.items()})
-    return table.astype({"epoch": int})
-
-
 def _row_names(runs: pd.DataFrame) -> pd.Series:
     """The label of the variant's first run; with its detector, or its own digest, where that names two things."""
     first = runs.sort_values(["study", "seed"], kind="stable").drop_duplicates("variant").to_dict("records")
@@ -235,7 +154,3 @@ def _row_names(runs: pd.DataFrame) -> pd.Series:
         apart = [variant for variant, name in names.items() if count[name] > 1 and name != SEARCH]
         names |= {variant: names[variant] + ending[variant] for variant in apart}
     return runs["variant"].map(names)
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from analysis.runs import NOT_RUN, Results
+from analysis.not_run import NOT_RUN
+from analysis.runs import Results
 
 TITLE = "Runs that did not finish"
 EMPTY = "Every run finished."

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from analysis.runs import NOT_RUN, Results
+from analysis.not_run import NOT_RUN
+from analysis.runs import Results
 from analysis.wording import PARAMETERS, mark, metric_title, missing_sentence, number, short
 
 TITLE = "All runs"

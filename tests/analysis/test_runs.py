@@ -6,7 +6,8 @@ from pathlib import Path
 import made_up_study as made_up
 import pytest
 
-from analysis.runs import NOT_RUN, load, results, teachers
+from analysis.not_run import NOT_RUN
+from analysis.runs import load, results, teachers
 from study.errors import InputError
 from study.overrides import override
 from study.records import StudyFiles
@@ -47,6 +48,40 @@ def test_a_fixed_row_whose_run_bears_another_label_is_not_missing():
     kept = [one for one in made_up.records(asked, fail=()) if one.label != "LD + RL"]
     kept.append(made_up.record(made_up.BASE, "search"))
     assert not (results((asked,), kept).runs["status"] == NOT_RUN).any()
+
+
+def test_defaults_filled_in_before_the_launch_make_no_row_look_missing():
+    # As launched: K = 16 and N = 1024 are the defaults, so both rows are one run, recorded under the first label.
+    points = tuple(
+        made_up.Point(label=f"{name} = {value}", set={f"parameters.{name}": value})
+        for name, value in [
+            ("neighbors", 16),
+            ("neighbors", 64),
+            ("samples", 1024),
+            ("samples", 2048),
+            ("temperature", 2.0),
+        ]
+    )
+    bare = made_up.BASE.model_copy(update={"parameters": {}})
+    asked = made_up.spec(seeds=(0,), points=points, base=bare, search=None)
+    resolved = [(point.label, override(made_up.BASE, point.set)) for point in points]
+    kept = [made_up.record(config, label) for label, config in resolved if label not in ("samples = 1024",)]
+    assert set(results((asked,), kept).runs["status"]) == {"finished"}
+    without = results((asked,), [one for one in kept if one.label != "samples = 2048"]).runs
+    assert without.loc[without["status"] == NOT_RUN, "label"].tolist() == ["samples = 2048"]
+
+
+def test_a_missing_row_stands_in_the_setting_of_the_rows_that_ran():
+    changed = {"dataset.digest": "abc", "method": "student", "parameters": {}, "seed": 0}
+    recorded = made_up.record(override(made_up.BASE, changed), "student")
+    assert results((made_up.spec(),), [recorded]).runs["setting"].nunique() == 1
+
+
+def test_a_failed_teacher_is_read_although_no_student_names_it(tmp_path: Path):
+    teacher = override(made_up.BASE.teacher_run(), {"dataset.digest": "abc"})
+    folder = made_up.write(tmp_path, made_up.spec(), [made_up.record(teacher, "teacher", "failed")])
+    runs = load([folder]).runs
+    assert runs.loc[runs["method"] == "teacher", "status"].tolist() == ["failed"]
 
 
 def test_seeds_share_a_variant_and_methods_share_a_setting(full):
