@@ -19,7 +19,7 @@ from study.overrides import override, parse
 from study.records import StudyFiles
 from study.spec import StudySpec, TrialConfig
 
-USAGE_ERROR = typer.BadParameter.__bases__[0]
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line it cannot read; it exports only this subclass of it."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -64,11 +64,10 @@ def run(
     outcome = launch(
         spec, trainable=distill.trainable, resolve=distill.resolve, files=files, address=address, resume=resume
     )
-    _report([files.root])
-    if outcome.interrupted:
-        raise typer.Exit(130)
-    if outcome.failed:
-        raise typer.Exit(1)
+    if outcome.finished or outcome.failed:
+        _report([files.root])
+    if outcome.stopped or outcome.failed:
+        raise typer.Exit(130 if outcome.stopped == "interrupted" else 1)
 
 
 @app.command()
@@ -141,7 +140,10 @@ def simulated(
     progress = _progress()
     simulator.write(spec, directory, lambda done, total: progress("simulate", done, total))
     kitti.prepare(directory, progress=progress)
-    simulator.describe(directory, compare, picture)
+    print(simulator.resemblance(directory, compare))
+    if picture is not None:
+        numbers = [f"{number:06d}" for number in range(min(6, spec.frames))]
+        print(f"picture: {simulator.draw(simulator.read_frames(directory, numbers), picture)}")
 
 
 @prepare.command(name="kitti")

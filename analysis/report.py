@@ -45,7 +45,7 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
     answer = page.bullets(sentences(results), "answer")
     if results.unreadable:
         answer += page.note(
-            f"{len(results.unreadable)} records could not be read and are left out (listed below).", True
+            f"{_count(len(results.unreadable), 'record')} could not be read and left out (listed below).", True
         )
     sections = [("Answer", answer), tables.pop("ablation"), *figures.values(), tables.pop("search")]
     ends = [tables.pop("failures"), tables.pop("runs")]
@@ -101,7 +101,7 @@ def _question(results: Results) -> str:
     text = ""
     for spec in results.specs:
         text += f'<p class="question">{html.escape(spec.question)}</p>\n'
-        asked = [f"{len(spec.points)} fixed rows on seeds {', '.join(map(str, spec.seeds))}"] if spec.points else []
+        asked = [f"{_count(len(spec.points), 'fixed row')} on {_count(len(spec.seeds), 'seed')}"] if spec.points else []
         if spec.search is not None:
             found = ((results.runs["study"] == spec.name) & (results.runs["label"] == "search")).sum()
             asked.append(f"a search of {spec.search.trials} trials ({found} distinct runs recorded)")
@@ -122,3 +122,7 @@ def _provenance(results: Results) -> str:
     if results.unreadable:
         body += page.note("Records that could not be read:", True) + page.bullets(list(results.unreadable))
     return body
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

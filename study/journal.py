@@ -23,9 +23,10 @@ from ray.tune.search.optuna import OptunaSearch
 
 from study.overrides import override
 from study.records import StudyFiles
-from study.space import carry, suggest
+from study.space import Switches, carry, suggest, switches_of
 from study.spec import SearchSpace, StudySpec, TrialConfig
 
+Bases = dict[Switches, TrialConfig]
 SEARCH = "search"
 """The label of every run that Optuna asked for."""
 
@@ -37,23 +38,24 @@ class Search(NamedTuple):
     trials: int
 
 
-def open_search(spec: StudySpec, base: TrialConfig, files: StudyFiles) -> Search:
+def open_search(spec: StudySpec, bases: Bases, files: StudyFiles) -> Search:
     """Open the study's journal (new or old) and prepare the runs that are missing in it.
 
     Args:
         spec: a study with a `search`.
-        base: the resolved run that the search varies.
+        bases: the resolved runs that the search varies, by the switches; empty where nothing is searched.
         files: where journal and records lie.
     """
-    assert spec.search is not None, "only a study with a search has a journal"
+    if spec.search is None:
+        return Search(None, 0)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     files.root.mkdir(parents=True, exist_ok=True)
     _mend(files.journal)
     storage = JournalStorage(JournalFileBackend(str(files.journal)))
     direction = StudyDirection.MAXIMIZE if spec.mode == "max" else StudyDirection.MINIMIZE
-    name = study_name(spec, base)
+    name = study_name(spec, bases)
     study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
-    _settle(study, spec, base, files)
+    _settle(study, spec, bases, files)
     left = spec.search.trials - len(study.get_trials(states=[TrialState.COMPLETE]))
     if left <= 0:
         return Search(None, 0)
@@ -62,28 +64,33 @@ def open_search(spec: StudySpec, base: TrialConfig, files: StudyFiles) -> Search
         n_startup_trials=spec.search.startup,
         constant_liar=True,
     )
-    ask = partial(_ask, space=spec.search, constants=carry(base, files, SEARCH))
+    ask = partial(
+        _ask, space=spec.search, constants={chosen: carry(base, files, SEARCH) for chosen, base in bases.items()}
+    )
     searcher = OptunaSearch(ask, metric=spec.metric, mode=spec.mode, sampler=sampler, storage=storage, study_name=name)
     return Search(searcher, left)
 
 
-def study_name(spec: StudySpec, base: TrialConfig) -> str:
+def study_name(spec: StudySpec, bases: Bases) -> str:
     """A name that only the same search has: other data, ranges or metric can never mix with it."""
     assert spec.search is not None, "only a study with a search has a journal"
     ranges = spec.search.model_dump(mode="json", exclude={"trials", "startup"})
-    identity = json.dumps([base.identity(), ranges, spec.metric, spec.mode], sort_keys=True)
+    identity = json.dumps(
+        [[base.identity() for base in bases.values()], ranges, spec.metric, spec.mode], sort_keys=True
+    )
     return f"{spec.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def _ask(trial: optuna.Trial, space: SearchSpace, constants: dict[str, Any]) -> dict[str, Any]:
-    return {**constants, **suggest(trial, space)}
+def _ask(trial: optuna.Trial, space: SearchSpace, constants: dict[Switches, dict[str, Any]]) -> dict[str, Any]:
+    changes = suggest(trial, space)
+    return {**constants[switches_of(changes)], **changes}
 
 
-def _settle(study: optuna.Study, spec: StudySpec, base: TrialConfig, files: StudyFiles) -> None:
+def _settle(study: optuna.Study, spec: StudySpec, bases: Bases, files: StudyFiles) -> None:
     """Close what a dead driver left open, and ask again for every suggestion that has no result."""
     waiting = [trial.system_attrs["fixed_params"] for trial in study.get_trials(states=[TrialState.WAITING])]
     for trial in study.get_trials(states=[TrialState.RUNNING, TrialState.FAIL]):
-        value = _measured(trial, spec, base, files)
+        value = _measured(trial, spec, bases, files)
         if value is not None and trial.state == TrialState.RUNNING:
             study.tell(trial.number, value)
             continue
@@ -94,14 +101,14 @@ def _settle(study: optuna.Study, spec: StudySpec, base: TrialConfig, files: Stud
             waiting.append(trial.params)
 
 
-def _measured(trial: FrozenTrial, spec: StudySpec, base: TrialConfig, files: StudyFiles) -> float | None:
+def _measured(trial: FrozenTrial, spec: StudySpec, bases: Bases, files: StudyFiles) -> float | None:
     """The result of a suggestion, where its run is finished."""
     assert spec.search is not None, "only a study with a search has a journal"
     try:
         changes = suggest(FixedTrial(trial.params), spec.search)
     except ValueError:  # the driver died between two suggestions of this trial
         return None
-    record = files.finished(override(base, changes).key)
+    record = files.finished(override(bases[switches_of(changes)], changes).key)
     return record.metrics.get(spec.metric) if record else None
 
 

@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 
 from study import cluster
 from study.journal import Search, open_search
-from study.plan import PlannedRun, Resolve, expand, missing, search_base, teachers
+from study.plan import PlannedRun, Resolve, expand, missing, search_bases, teachers
 from study.progress import Progress, record_of, run_of
 from study.records import RunRecord, StudyFiles
 from study.resume import claim, only_driver
@@ -74,7 +74,7 @@ def launch(
         InputError: a config, the folder, the address or the resources cannot be used. Nothing was started.
     """
     planned = expand(spec, resolve)
-    base = search_base(spec, resolve)
+    bases = search_bases(spec, resolve)
     needed = [PlannedRun("teacher", config) for config in teachers(spec, planned, resolve)]
     with only_driver(files):
         claim(spec, files, resume)
@@ -82,7 +82,7 @@ def launch(
             files.teachers().retry(run.config.key)  # another study's failure is not this one's
         for record in list(files.all()):
             files.retry(record.key)
-        search = open_search(spec, base, files) if base else Search(None, 0)
+        search = open_search(spec, bases, files)
         study = _Study(spec.budget, trainable, files, spec.metric, spec.mode, say)
         stopped = study.run(missing(needed, files.teachers()), missing(_students(planned), files), search, address)
         _adopt_teachers(planned, files)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from study.errors import InputError
 from study.overrides import override
 from study.records import StudyFiles
-from study.space import corners
+from study.space import Switches, choices, corners, switched
 from study.spec import StudySpec, TrialConfig
 
 Resolve = Callable[[TrialConfig], TrialConfig]
@@ -34,21 +34,25 @@ def expand(spec: StudySpec, resolve: Resolve) -> list[PlannedRun]:
     return list(runs.values())
 
 
-def search_base(spec: StudySpec, resolve: Resolve) -> TrialConfig | None:
-    """The run that the search varies (with the study's first seed), or None where nothing is searched.
+def search_bases(spec: StudySpec, resolve: Resolve) -> dict[Switches, TrialConfig]:
+    """The runs that the search varies (with the study's first seed), one per choice of the switches LD and RL.
+
+    Each is resolved for its own choice, so that a suggestion laid over it has its final key at once.
+
+    Returns:
+        Empty where nothing is searched.
 
     Raises:
         InputError: the base run's method has none of the searched parameters, or a bound is out of their range.
     """
     if spec.search is None:
-        return None
+        return {}
     base = override(spec.base, {"seed": spec.seeds[0]})
     if not base.distills:
         raise InputError(f"search varies a method's K, N and tau, which base.method={base.method!r} does not have")
-    base = resolve(base)
     for changes in corners(spec.search):
         resolve(override(base, changes))
-    return base
+    return {chosen: resolve(override(base, switched(chosen))) for chosen in choices(spec.search)}
 
 
 def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -> list[TrialConfig]:
@@ -58,8 +62,7 @@ def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -
     """
     runs: dict[str, TrialConfig] = {}
     wanted = [run.config for run in planned]
-    base = search_base(spec, resolve)
-    for config in [*wanted, *([base] if base else [])]:
+    for config in [*wanted, *search_bases(spec, resolve).values()]:
         if config.method == "teacher":
             runs.setdefault(config.key, config)
         elif config.distills and config.teacher.checkpoint is None:

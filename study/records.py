@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -111,7 +112,7 @@ class StudyFiles:
         """Set a failed record aside (records/retried/), so that the run may be tried again."""
         record = self.record(key)
         if record is not None and record.status == "failed":
-            aside = self.records / "retried" / f"{key}.{record.started.replace(':', '')}.json"
+            aside = self.records / "retried" / f"{key}.{uuid4().hex[:8]}.json"
             aside.parent.mkdir(exist_ok=True)
             (self.records / f"{key}.json").replace(aside)
 

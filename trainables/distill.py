@@ -93,27 +93,18 @@ def run(
 
 
 def trainable(tune_config: dict[str, Any]) -> None:
-    """Ray Tune's function trainable: one run, reported at each validation.
-
-    A run that has a record is not trained again: a finished one is reported, a failed one fails with its reason.
-    """
+    """Ray Tune's function trainable: trains the run that `study.launch` hands out, reported at each validation."""
     from ray import tune
 
     config, files, label = compose(tune_config)
-    config = resolve(config)
+    # A worker may train runs of different sizes one after the other; Ray says how many CPUs this one has.
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
-    record = files.record(config.key)
-    if record is not None and record.status == "failed":
-        raise RunFailedError(f"{config.key}: {record.error}")
 
     def report(epoch: EpochRecord) -> None:
         if epoch.metrics:
             tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": config.training.epochs, "key": config.key})
 
-    if record is not None:
-        report(record.epochs[-1])
-    else:
-        run(config, files, label, report)
+    run(config, files, label, report)
 
 
 def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | None, str | None]:

@@ -16,7 +16,7 @@ from study.errors import InputError
 from study.records import EpochRecord
 from study.spec import TrainingConfig, TrialConfig
 from trainables import detector, distiller
-from trainables.datasets import kitti, kitti_loading  # noqa: F401  registers CheckedLoadPoints, plugs the operators in
+from trainables.datasets import kitti, kitti_loading, kitti_metric  # noqa: F401  registered by name
 from trainables.journal import EpochSeed, Journal, seed_worker
 from trainables.model import StudentModel
 
@@ -145,6 +145,8 @@ def _lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
                 place[name] = file if place.get("type") == "KittiDataset" else root + file
         if place.get("type") == "LoadPointsFromFile":
             place["type"] = "CheckedLoadPoints"
+        if place.get("type") == "KittiMetric":
+            place["type"] = "EmptyFrameKittiMetric"
         if place.get("type") == "ObjectSample":
             _sample_what_is_there(place, data)
     if config.detector.range:

@@ -82,7 +82,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
         texts |= {name: _spread(row, name).text() for name in (*CLASSES, "mAP")}
         texts["Gain (same seeds)"] = _spread(row, "gain").text(sign=True) if distilled else DASH
         texts["Runs"] = f"{row['n']} of {row['n'] + row['missing']}"
-        texts |= {name: number(row[column], 1) for column, name in _costs(summary).items()}
+        texts |= {name: number(row[column], 2) for column, name in _costs(summary).items()}
         texts[f"mAP ({LABEL})"] = number(row["paper_mAP"])
         texts[f"Gain ({LABEL})"] = number(row["paper_gain"], sign=True)
         rows.append(texts)

@@ -100,7 +100,7 @@ def test_provenance_names_commit_versions_machine_and_every_key(study_folder):
 def test_a_damaged_record_is_named_on_the_page(study_folder):
     (study_folder / "records" / "0000.json").write_text("{")
     text = report.write([study_folder]).read_text()
-    assert "1 records could not be read" in text
+    assert "1 record could not be read" in text
     assert "records/0000.json: not JSON" in text
 
 

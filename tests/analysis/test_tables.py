@@ -78,7 +78,7 @@ def test_costs_are_shown_only_where_records_hold_them(full):
     asked = made_up.spec()
     kept = [made_up.record(made_up.BASE, "LD + RL", facts={"gflops": 9.0, "params_m": 1.3})]
     with_costs = ablation.present(ablation.summarise(results((asked,), kept)))
-    assert with_costs["GFLOPs"].iloc[-1] == "9.0"
+    assert with_costs["GFLOPs"].iloc[-1] == "9.00"
     assert "GFLOPs" not in ablation.present(ablation.summarise(full))
 
 

@@ -10,7 +10,7 @@ from toy_study import DEFAULTS, resolve, toy
 from study import catalogue
 from study.errors import InputError
 from study.overrides import override
-from study.plan import expand, missing, search_base, teachers
+from study.plan import expand, missing, search_bases, teachers
 from study.progress import duration, name_of
 from study.records import RunRecord, StudyFiles
 from study.resume import first_difference
@@ -61,7 +61,7 @@ def test_a_search_alone_needs_its_teacher():
 
 def test_a_search_around_a_plain_student_is_refused():
     with pytest.raises(InputError, match=r"base\.method='student'"):
-        search_base(toy(base={"method": "student"}, search={"trials": 2}), resolve)
+        search_bases(toy(base={"method": "student"}, search={"trials": 2}), resolve)
 
 
 def test_only_runs_without_a_result_are_missing(tmp_path):

@@ -112,7 +112,8 @@ class PointDistiller(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options = options = parameters
+        self.options: Any = parameters  # complete: None only where the form does not read a value
+        options = self.options
         self.teacher_mode = options.teacher_mode or "eval"
         for rows in teacher.rows:
             if options.importance == "points" and rows.count is None:
@@ -145,9 +146,9 @@ class PointDistiller(Distiller):
         return terms
 
     def _distill(self, level: int, student: Rows, teacher: Rows) -> tuple[Tensor, Tensor]:
-        wide = teacher.values.detach().float()
-        narrow = student.values.float()
-        importance = teacher.count if self.options.importance == "points" else wide.amax(1)
+        wide = _at_least_float32(teacher.values.detach())
+        narrow = _at_least_float32(student.values)
+        importance: Any = teacher.count if self.options.importance == "points" else wide.amax(1)
         scans = self._scans(teacher)
         chosen = [self._select(importance[scan]) for scan in scans]
         edges = sum(len(c) * min(self.options.neighbors or 1, len(s)) for c, s in zip(chosen, scans, strict=True))
@@ -191,12 +192,17 @@ class PointDistiller(Distiller):
 
     def _weights(self, importance: Tensor, graphs: Tensor, scans: int | None) -> Tensor:
         """w of N rows: N softmax(importance / tau), or what the released code makes of it."""
-        if not self.options.reweight or self.options.reweight_over == "none":
-            return torch.ones_like(importance, dtype=torch.float32)
-        if self.options.reweight_over == "one":  # softmax over an axis of size one, times the batch size
-            return torch.full_like(importance, float(scans or 1), dtype=torch.float32)
-        source = importance.float() if self.options.reweight_by == "importance" else graphs.detach().flatten(1).amax(1)
+        over = self.options.reweight_over if self.options.reweight else "none"
+        if over == "none":
+            return torch.ones_like(importance)
+        if over == "one":  # the released softmax over an axis of size one, times the batch size
+            return torch.full_like(importance, float(scans or 1))
+        source = importance if self.options.reweight_by == "importance" else graphs.detach().flatten(1).amax(1)
         return len(source) * torch.softmax(source / self.options.temperature, dim=0)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def _distance(student: Tensor, teacher: Tensor, weights: Tensor, distance: str) -> Tensor:

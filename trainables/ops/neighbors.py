@@ -27,7 +27,7 @@ def nearest(queries: Tensor, rows: Tensor, k: int) -> Tensor:
     """
     if not 1 <= k <= len(rows):
         raise ValueError(f"`1 <= k <= rows` must hold, but got k={k}, rows={len(rows)}")
-    queries, rows = queries.detach().float(), rows.detach().float()
+    queries, rows = queries.detach(), rows.detach()
     square = rows.square().sum(1)
     # |q|^2 is the same for every row of a query and does not change the order.
     chunks = [

@@ -1,0 +1,147 @@
+"""The real command line, through a real Ray, to a real report; and what it says to wrong input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_run
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def command(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess:
+    """`run_study.py` as a user starts it."""
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "run_study.py"), *arguments],
+        check=False, cwd=cwd, capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def tiny_study(name: str) -> dict:
+    """A study of seconds: a student, its distilled twin, and a search of two."""
+    base = tiny_run.BASE.model_dump(mode="json")
+    base.update(method="pointdistiller", parameters={"neighbors": 8, "samples": 64})
+    return {
+        "name": name,
+        "question": "Does a study run from a file to a report?",
+        "base": base,
+        "points": [{"label": "student", "set": {"method": "student", "parameters": {}}}, {"label": "LD + RL"}],
+        "search": {"trials": 2, "neighbors": [2, 8], "samples": [16, 64], "startup": 2},
+        "seeds": [0, 1],
+    }
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A whole study, run once: its folder and what the command printed."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_study("tiny")))
+    done = command("run", "tiny.yaml", "--results", "results", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+def test_a_study_leaves_one_record_per_run_and_shares_its_teacher(study):
+    folder, _ = study
+    records = [json.loads(path.read_text()) for path in (folder / "results/tiny/records").glob("*.json")]
+    assert sorted(record["label"] for record in records) == ["LD + RL"] * 2 + ["search"] * 2 + ["student"] * 2
+    assert {record["status"] for record in records} == {"finished"}
+    assert len(list((folder / "results/teachers/records").glob("*.json"))) == 1
+    assert len({record["teacher_key"] for record in records} - {None}) == 1
+
+
+def test_a_study_prints_its_progress_and_where_the_report_is(study):
+    _, output = study
+    assert "about" in output
+    assert "7 runs finished, 0 failed" in output
+    assert "report: " in output
+
+
+def test_the_report_is_one_file_with_the_tables_and_figures_beside_it(study):
+    report = study[0] / "results/tiny/report"
+    page = (report / "index.html").read_text()
+    assert "Does a study run from a file to a report?" in page
+    assert 'src="http' not in page
+    assert {path.suffix for path in (report / "tables").iterdir()} == {".csv", ".md", ".tex"}
+    assert {".pdf", ".png", ".csv"} >= {path.suffix for path in (report / "figures").iterdir()}
+    assert (report / "figures" / "training_curves.png").stat().st_size > 10_000
+
+
+def test_running_a_finished_study_again_needs_resume_and_trains_nothing(study):
+    folder, _ = study
+    refused = command("run", "tiny.yaml", "--results", "results", cwd=folder)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = command("run", "tiny.yaml", "--results", "results", "--resume", cwd=folder)
+    assert resumed.returncode == 0
+    assert "nothing is missing" in resumed.stdout
+
+
+def test_a_run_whose_data_cannot_be_used_fails_alone_and_the_study_goes_on(study):
+    folder, _ = study
+    content = tiny_study("partly")
+    content.pop("search")
+    content.update(seeds=[0])
+    content["points"].append({"label": "diverges", "set": {"training.learning_rate": 1e18}})
+    (folder / "partly.yaml").write_text(yaml.safe_dump(content))
+    done = command("run", "partly.yaml", "--results", "results", cwd=folder)
+    assert done.returncode == 1
+    assert "the loss is not finite" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    records = [json.loads(path.read_text()) for path in (folder / "results/partly/records").glob("*.json")]
+    assert sorted((r["label"], r["status"]) for r in records) == [
+        ("LD + RL", "finished"), ("diverges", "failed"), ("student", "finished")
+    ]  # fmt: skip
+    assert "the loss is not finite" in (folder / "results/partly/report/index.html").read_text()
+
+
+def test_a_dry_run_names_the_runs_and_starts_nothing(tmp_path):
+    done = command("run", "quickstart", "--dry-run", "--results", str(tmp_path / "results"))
+    assert done.returncode == 0
+    assert "LD + RL" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_list_prints_one_json_document():
+    content = json.loads(command("list", "--json").stdout)
+    assert set(content) == {"studies", "detectors", "methods", "tables", "figures"}
+    assert "quickstart" in {entry["name"] for entry in content["studies"]}
+    assert all(entry["description"] for entries in content.values() for entry in entries)
+
+
+WRONG = [
+    (["run", "quickstrat"], "Did you mean 'quickstart'?"),
+    (["run", "no_such_file.yaml"], "no_such_file.yaml"),
+    (["run", "quickstart", "--seeds", "one"], "--seeds expects whole numbers"),
+    (["run", "quickstart", "--set", "base.training.epoch=3"], "Did you mean 'base.training.epochs'?"),
+    (["run", "quickstart", "--set", "budget.gpus_per_trial=64", "--results", "{tmp}"], "budget.gpus_per_trial"),
+    (["run", "quickstart", "--address", "127.0.0.1:1", "--results", "{tmp}"], "127.0.0.1:1"),
+    (["trial", "--set", "method=pointdistiler"], "Did you mean 'pointdistiller'?"),
+    (["trial", "--set", "detector.name=pointpilars"], "Did you mean 'pointpillars'?"),
+    (["trial", "--set", "method=pointdistiller", "--set", "parameters.neighbors=0"], "parameters.neighbors"),
+    (["trial", "--set", "method=pointdistiller", "--set", "parameters.temperature=0"], "parameters.temperature"),
+    (["trial", "--set", "training.epochs=many"], "training.epochs"),
+    (["trial", "--set", "epochs"], "expects key.path=value"),
+    (["trial", "--set", "method=pointdistiller", "--set", "teacher.checkpoint=gone.pth"], "gone.pth does not exist"),
+    (["trial", "--data", "{tmp}/nowhere"], "nowhere"),
+    (["run", "quickstart", "--data", "{tmp}"], "{tmp}"),
+    (["report", "{tmp}"], "study.json"),
+    (["prepare", "kitti", "{tmp}"], "{tmp}"),
+    (["prepare", "simulated", "{tmp}", "--set", "train_frames=0"], "train_frames"),
+    (["trial", "--no-such-option"], "--no-such-option"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_wrong_input_ends_with_status_2_and_one_line(arguments, says, tmp_path):
+    done = command(*(part.replace("{tmp}", str(tmp_path)) for part in arguments))
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("error: ")
+    assert says.replace("{tmp}", str(tmp_path)) in done.stderr
