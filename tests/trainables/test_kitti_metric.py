@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from trainables.datasets.kitti_metric import EmptyFrameKittiMetric, KittiMetric
 
@@ -35,3 +36,12 @@ def test_a_first_frame_without_labels_is_evaluated_where_mmdet3d_stumbles():
 
 def test_a_frame_without_labels_changes_no_average_precision():
     assert average_precision(EmptyFrameKittiMetric, 30, 0) == average_precision(KittiMetric, 30)
+
+
+def test_evaluating_leaves_torch_its_number_of_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    average_precision(EmptyFrameKittiMetric, 30)
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert after == 1

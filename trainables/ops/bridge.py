@@ -22,6 +22,7 @@ from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+import numba
 import torch
 
 from trainables import ops
@@ -60,6 +61,9 @@ def install() -> None:
         _serve_evaluation()
         _quiet_spconv()
         logger.info("no CUDA: KITTI's evaluation uses the CPU's rotated IoU")
+    # numba's OpenMP layer sets the thread count of the whole process, torch's too, to the number of cores: runs that
+    # share a machine would crowd each other, and a run would not repeat itself bit for bit after its first evaluation.
+    numba.config.THREADING_LAYER = "workqueue"
     cache_on_disk()
 
 
