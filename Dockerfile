@@ -24,5 +24,6 @@ COPY requirements requirements
 RUN make gpu JOBS=${JOBS}
 
 COPY . .
+RUN make setup
 ENTRYPOINT [".venv/bin/python", "run_study.py"]
 CMD ["--help"]

@@ -38,13 +38,13 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 
-setup: $(VENV)/$(SETUP_FOR).stamp ## only create .venv with what a study needs
+setup: $(VENV)/warm.stamp ## only create .venv with what a study needs
 
-setup-test: $(VENV)/dev.stamp $(VENV)/torch-cluster.stamp ## set-up for the tests
+setup-test: $(VENV)/dev.stamp $(VENV)/warm.stamp $(VENV)/torch-cluster.stamp ## set-up for the tests
 
 gpu: ## set-up on a node with CUDA 13 and nvcc: compiles mmcv's operators and torch-cluster
 	@command -v nvcc >/dev/null || { echo "set-up: CUDA's compiler nvcc is needed, and it is not on PATH (usually /usr/local/cuda/bin)" >&2; exit 1; }
-	@$(MAKE) --no-print-directory SETUP_FOR=cuda setup $(VENV)/torch-cluster.stamp
+	@$(MAKE) --no-print-directory SETUP_FOR=cuda $(VENV)/cuda.stamp $(VENV)/torch-cluster.stamp
 
 clean: ## remove .venv and the tools' caches; results and data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
@@ -68,6 +68,12 @@ $(VENV)/$(SETUP_FOR)-torch.stamp: requirements/$(SETUP_FOR).lock | $(VENV)/venv.
 $(VENV)/$(SETUP_FOR).stamp: requirements/$(SETUP_FOR).lock $(VENV)/$(SETUP_FOR)-torch.stamp
 	$(INSTALL_$(SETUP_FOR)) -r $<
 	@$(VENV)/bin/python -m compileall -q -j $(JOBS) -x '/(tests|testing|rllib)/' $(VENV)/lib/python3.11/site-packages
+	@touch $@
+
+# numba's machine code is cached on disk, so that no run has to make it again.
+$(VENV)/warm.stamp: $(wildcard trainables/ops/*.py) $(VENV)/$(SETUP_FOR).stamp
+	@echo "Compiling the CPU operators and mmdet3d's numba code (about a minute)"
+	$(VENV)/bin/python -m trainables.ops.warm_up
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.lock $(VENV)/$(SETUP_FOR).stamp

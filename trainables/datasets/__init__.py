@@ -1,0 +1,1 @@
+"""Where the scans come from: KITTI on a disk, or simulated."""

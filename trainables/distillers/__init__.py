@@ -1,0 +1,1 @@
+"""One file per distillation method; each defines one `Distiller`."""
