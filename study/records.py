@@ -7,6 +7,7 @@ A record is the contract between training and analysis: it needs no torch and no
 written by an atomic rename, so that a killed process leaves a whole record or none.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from study.spec import StudySpec, TrialConfig
 
 SCHEMA_VERSION = 1
 TEACHERS = "teachers"
+RESERVED_BYTES = 2**18
 Status = Literal["finished", "stopped_early", "failed"]
 
 
@@ -76,6 +78,7 @@ class StudyFiles:
         self.tune = self.root / "tune"
         self.report = self.root / "report"
         self.data = self.results / "data"
+        self._reserve = self.records / ".reserve"
 
     def run(self, key: str) -> Path:
         """Working folder of a run: checkpoints, the exported detector, its log."""
@@ -99,9 +102,22 @@ class StudyFiles:
         record = self.record(key)
         return record if record is not None and record.status != "failed" else None
 
+    def reserve(self) -> None:
+        """Set room aside for records, so that a run that fills the disk can still say so."""
+        self.records.mkdir(parents=True, exist_ok=True)
+        if not self._reserve.exists():
+            self._reserve.write_bytes(bytes(RESERVED_BYTES))
+
     def write(self, record: RunRecord) -> None:
         """Keep a record (replacing an earlier one of the same key)."""
-        write_json(self.records / f"{record.key}.json", record.model_dump(mode="json"))
+        path, content = self.records / f"{record.key}.json", record.model_dump(mode="json")
+        try:
+            write_json(path, content)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not self._reserve.exists():
+                raise
+            self._reserve.unlink()
+            write_json(path, content)
 
     def all(self) -> Iterator[RunRecord]:
         """Every record of the study, in the order of their keys."""

@@ -1,5 +1,6 @@
 """One run from its config to its record, and the Ray Tune trainable around it."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,16 +71,16 @@ def run(
         RunFailedError: the run failed; its record says why.
     """
     folder = files.run(config.key)
-    folder.mkdir(parents=True, exist_ok=True)
     begin = {"key": config.key, "study": files.study, "label": label, "config": config, **origin()}
     start = perf_counter()
     reset_peak_memory()
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.reserve()
         with quietly(folder / "train.log") as aloud:
             epochs, facts, teacher_key = _train(config, files, folder, aloud(tell or (lambda epoch: None)))
     except Exception as error:
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        reason = reason.strip().splitlines()[0] if reason.strip() else type(error).__name__
+        reason = _reason(error, folder)
         record = RunRecord(**begin, status="failed", error=reason, seconds=perf_counter() - start)
         files.write(record)
         raise RunFailedError(f"{config.key}: {reason} (log: {folder / 'train.log'})") from error
@@ -90,6 +91,16 @@ def run(
     files.write(record)
     (folder / "latest.pth").unlink(missing_ok=True)  # the exported detector and the record say it all now
     return record
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """One line for the record."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: {error.filename or folder} could not be written"
+    text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    # A data loading process hands its error over as a traceback in text, whose last line says what happened.
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if "Traceback" in text else lines[0]
 
 
 def trainable(tune_config: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ def export_detector(config: TrialConfig, network: torch.nn.Module, folder: Path)
     cfg.dump(str(folder / "detector.py"))
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     content: dict[str, Any] = {"meta": {"dataset_meta": {"classes": list(spec.classes)}, "key": config.key}}
+    whole = BytesIO()  # torch hides a full disk behind an error of its own
+    torch.save({**content, "state_dict": state}, whole)
     partial = folder / "detector.partial"
-    torch.save({**content, "state_dict": state}, partial)
+    partial.write_bytes(whole.getbuffer())
     partial.replace(folder / "detector.pth")
 
 

@@ -3,7 +3,6 @@
 Only what a run decides is changed: data root, epochs, batch, learning rate, seed, range and widths.
 """
 
-import logging
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +119,6 @@ def _initialized(model_cfg: Any, seed: int) -> Any:
     init_default_scope("mmdet3d")
     _seed(seed)
     network = MODELS.build(model_cfg)
-    logging.getLogger("mmengine").setLevel(logging.WARNING)
     network.init_weights()
     return network
 

@@ -171,3 +171,25 @@ def test_average_precision_is_read_under_our_names():
     assert ours["bev/Car/easy"] == 0
     assert ours["3d/Pedestrian/hard"] == 11
     assert ours["mAP/bev/moderate"] == (1 + 7) / 2
+
+
+def test_a_full_disk_fails_the_run_and_the_record_says_so(tmp_path):
+    """A disk of 2 MiB: room for the first checkpoint's start, not for its end."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        files = StudyFiles(small, "full")
+        elsewhere = StudyFiles(tmp_path, "data")
+        run = tiny_run.config(seed=8)
+        root = data.ensure(run.dataset, elsewhere)
+        files.data.parent.mkdir(exist_ok=True)
+        files.data.symlink_to(root.parent)
+        (small / "filler").write_bytes(bytes(1_000_000))
+        with pytest.raises(distill.RunFailedError, match="the disk is full"):
+            distill.run(run, files)
+        assert "the disk is full" in files.record(run.key).error
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

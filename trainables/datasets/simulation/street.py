@@ -207,9 +207,9 @@ def lay_out(spec: SimulationSpec, index: int) -> Scene:
     street.furnish(scene)
     right, left = street.road
     cos_h, sin_h = math.cos(street.heading), math.sin(street.heading)
-    tilt, kerb = rng.normal(0, [0.008, 0.01]), float(rng.uniform(0.05, 0.16))
+    tilt, kerb = rng.normal(0, [0.005, 0.006]), float(rng.uniform(0.05, 0.16))
     ground = np.array([-spec.sensor.height_m, *tilt, cos_h, sin_h, left, right, kerb, 9.0, street.lawn])
-    bumps = rng.normal(0, 0.03, (32, 32))
+    bumps = rng.normal(0, 0.02, (32, 32))
     bumps[0, 0] = 0  # below the sensor, whose height is as given
     objects = np.empty((len(street.rows), 9))
     for k, (template, s, t, length, width, height, yaw, shine) in enumerate(street.rows):

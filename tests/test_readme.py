@@ -1,0 +1,67 @@
+"""What the README says works as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import tiny_run
+import yaml
+from typer.testing import CliRunner
+
+import run_study
+import trainables.distillers
+from study.plan import expand
+from study.records import StudyFiles
+from study.spec import StudySpec
+from trainables import distill
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+README = (REPOSITORY / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_every_command_and_option_it_names_exists():
+    lines = re.sub(r"\\\n", " ", README.replace("\n--", " --"))
+    named = re.findall(r"run_study\.py ((?:prepare )?[a-z]+)([^`\n#]*)", lines)
+    assert len(named) >= 8
+    for name, rest in named:
+        help_ = CliRunner().invoke(run_study.app, [*name.split(), "--help"], env={"COLUMNS": "300"})
+        assert help_.exit_code == 0, name
+        for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
+            assert option in help_.output, f"{name} {option}"
+
+
+def test_every_file_and_picture_it_names_exists():
+    named = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README) + re.findall(
+        r"`((?:study|trainables|tests|analysis)/[\w./]*)`", README
+    )
+    assert named
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
+
+
+def test_every_make_target_it_names_exists():
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M)
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.M)) <= set(targets)
+
+
+def test_its_study_is_a_study_whose_runs_can_be_planned():
+    spec = StudySpec.model_validate(yaml.safe_load(blocks("yaml")[0]))
+    assert len(expand(spec, distill.resolve)) == 9
+
+
+def test_its_method_is_complete_and_trains(tmp_path, monkeypatch):
+    example = blocks("python")[0]
+    assert len(example.strip().splitlines()) <= 35
+    (tmp_path / "neck_imitation.py").write_text(example)
+    monkeypatch.setattr(trainables.distillers, "__path__", [*trainables.distillers.__path__, str(tmp_path)])
+    record = tiny_run.train(StudyFiles(tmp_path, "example"), method="neck_imitation", parameters={"weight": 2.0})
+    assert record.status == "finished"
+    assert record.epochs[-1].losses["kd_loss"] > 0
+
+
+@pytest.mark.parametrize("word", ["TO" + "DO", "@" + "@"])
+def test_nothing_in_it_is_left_open(word):
+    assert word not in README
