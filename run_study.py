@@ -94,7 +94,10 @@ def trial(
 @app.command()
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders, e.g. results/quickstart.")],
-    into: Annotated[Path | None, typer.Option(help="Where to write; the first study's report/ by default.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Where to write; by default report/ in the study's folder, or beside several studies."),
+    ] = None,
 ) -> None:
     """Write tables and figures from the records of one or more studies."""
     _report(folders, into)

@@ -39,7 +39,6 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
         "compression": 1.0 if config.method == "teacher" else config.detector.compression,
         "width": config.detector.width,
         "dataset": config.dataset.name,
-        "conditions": digest([identity["detector"], {**identity["dataset"], "digest": ""}, identity["training"]]),
         "family": digest([detector, identity["dataset"]]),
         "setting": digest(setting),
         "variant": digest([setting, config.method, config.parameters, identity.get("teacher")]),
@@ -65,13 +64,6 @@ def epoch_table(records: list[RunRecord]) -> pd.DataFrame:
             keys.append(record.key)
     table = pd.DataFrame({"key": pd.Series(keys, dtype=str)} | {name: np.array(c) for name, c in columns.items()})
     return table.astype({"epoch": int})
-
-
-def question(config: TrialConfig) -> str:
-    """What a run was asked before anyone looked at the data: its identity without the data's digest."""
-    identity = config.identity()
-    identity["dataset"] = {name: value for name, value in identity["dataset"].items() if name != "digest"}
-    return digest(identity)
 
 
 def digest(content: Any) -> str:

@@ -21,11 +21,11 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from analysis.columns import COST, epoch_table, question, run_row
-from analysis.not_run import not_run, teacher_questions
+from analysis.columns import COST, epoch_table, run_row
+from analysis.not_run import not_run
 from study.errors import InputError
 from study.records import RunRecord, StudyFiles, read_record
-from study.spec import StudySpec
+from study.spec import StudySpec, TrialConfig
 
 SEARCH = "search"
 """The label of runs that Optuna asked for; every other label is a fixed row of a study."""
@@ -66,32 +66,40 @@ def load(study_folders: Iterable[Path]) -> Results:
     Records that cannot be read are named in `unreadable`; a run that two studies share counts once.
 
     Raises:
-        InputError: a folder holds no readable study.json or no records folder.
+        InputError: a folder holds no readable study.json, a plan.json that is none, or no records folder.
     """
     specs: list[StudySpec] = []
     records: dict[str, RunRecord] = {}
+    planned: list[tuple[str, str, TrialConfig]] = []
     unreadable: list[str] = []
     for folder in study_folders:
         files = _study_files(Path(folder))
         spec = _spec(files)
         specs.append(spec)
+        plan = files.read_plan()
+        planned += [(spec.name, label, config) for label, config in plan]
         own = list(_read(sorted(files.records.glob("*.json")), unreadable))
         trained = _read(sorted(files.teachers().records.glob("*.json")), unreadable)
-        used, asked = {record.teacher_key for record in own}, teacher_questions(spec)
-        above = [one for one in trained if one.key in used or question(one.config) in asked]
+        wanted = {record.teacher_key for record in own} | set(_teacher_keys(config for _, config in plan))
+        above = [one for one in trained if one.key in wanted]
         for record in [*own, *above]:
             if record.key not in records or records[record.key].status != "finished":
                 records[record.key] = record
     if not specs:
         raise InputError("a report needs at least one study folder, got none")
-    return results(tuple(specs), list(records.values()), tuple(unreadable))
+    return results(tuple(specs), list(records.values()), planned, tuple(unreadable))
 
 
-def results(specs: tuple[StudySpec, ...], records: list[RunRecord], unreadable: tuple[str, ...] = ()) -> Results:
-    """The tidy tables of records already in memory."""
+def results(
+    specs: tuple[StudySpec, ...],
+    records: list[RunRecord],
+    planned: Iterable[tuple[str, str, TrialConfig]] = (),
+    unreadable: tuple[str, ...] = (),
+) -> Results:
+    """The tidy tables of records already in memory, and of planned runs (study, label, config) that have none."""
     rows = [run_row(record) for record in records]
-    rows += [row for spec in specs for row in not_run(spec, rows)]
-    runs = pd.DataFrame(rows).drop(columns="conditions", errors="ignore")
+    rows += not_run(planned, [record.key for record in records])
+    runs = pd.DataFrame(rows)
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = _row_names(runs)
     runs = runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)
@@ -111,6 +119,14 @@ def teachers(runs: pd.DataFrame) -> pd.DataFrame:
     given = given.assign(method="teacher", status="finished", label="given", row="teacher (given checkpoint)")
     given["variant"] = "given " + given["key"].astype(str)
     return pd.concat([trained, given.loc[:, ~given.columns.duplicated()]], ignore_index=True)
+
+
+def _teacher_keys(planned: Iterable[TrialConfig]) -> Iterator[str]:
+    for config in planned:
+        if config.method == "teacher":
+            yield config.key  # a row of the study that is trained among the shared teachers
+        elif config.distills and config.teacher.checkpoint is None:
+            yield config.teacher_run().key
 
 
 def _study_files(folder: Path) -> StudyFiles:

@@ -78,6 +78,7 @@ def launch(
     needed = [PlannedRun("teacher", config) for config in teachers(spec, planned, resolve)]
     with only_driver(files):
         claim(spec, files, resume)
+        files.write_plan(planned)
         for run in needed:
             files.teachers().retry(run.config.key)  # another study's failure is not this one's
         for record in list(files.all()):

@@ -1,6 +1,6 @@
 """What is kept of a run: one JSON file per run, and the only place that knows where a study's files lie.
 
-    results/<study>/     study.json  records/<key>.json  runs/<key>/  optuna.journal  tune/  report/
+    results/<study>/     study.json  plan.json  records/<key>.json  runs/<key>/  optuna.journal  tune/  report/
     results/teachers/    the same, for the teachers that every study shares
 
 A record is the contract between training and analysis: it needs no torch and no Ray to be read, and it is
@@ -10,12 +10,12 @@ written by an atomic rename, so that a killed process leaves a whole record or n
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from study.errors import InputError
 from study.frozen import Frozen
@@ -65,6 +65,11 @@ class RunRecord(Frozen):
     versions: dict[str, str] = {}
 
 
+class _Planned(Frozen):
+    label: str
+    config: TrialConfig
+
+
 class StudyFiles:
     """The files of one study below a results folder."""
 
@@ -73,6 +78,7 @@ class StudyFiles:
         self.study = study
         self.root = self.results / study
         self.study_json = self.root / "study.json"
+        self.plan_json = self.root / "plan.json"
         self.records = self.root / "records"
         self.journal = self.root / "optuna.journal"
         self.tune = self.root / "tune"
@@ -142,6 +148,25 @@ class StudyFiles:
             return None
         return StudySpec.model_validate(_read_json(self.study_json))
 
+    def write_plan(self, planned: Iterable[tuple[str, TrialConfig]]) -> None:
+        """Keep the label and the resolved config of every fixed run of the study."""
+        runs = [_Planned(label=label, config=config).model_dump(mode="json") for label, config in planned]
+        write_json(self.plan_json, runs)
+
+    def read_plan(self) -> list[tuple[str, TrialConfig]]:
+        """The fixed runs that were launched here, under their final keys; empty before the first launch.
+
+        Raises:
+            InputError: the file is not JSON, or not a plan.
+        """
+        if not self.plan_json.exists():
+            return []
+        try:
+            planned = TypeAdapter(list[_Planned]).validate_python(_read_json(self.plan_json))
+        except ValidationError as error:
+            raise InputError(f"{self.plan_json}: not a plan: {_first(error)}") from None
+        return [(run.label, run.config) for run in planned]
+
 
 def read_record(path: Path) -> RunRecord:
     """Read one record.
@@ -156,8 +181,7 @@ def read_record(path: Path) -> RunRecord:
     try:
         return RunRecord.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{path}: not a run record: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InputError(f"{path}: not a run record: {_first(error)}") from None
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -172,6 +196,11 @@ def write_json(path: Path, content: Any) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
 
 
 def _read_json(path: Path) -> Any:

@@ -71,14 +71,21 @@ def record(config: TrialConfig, label: str, status: str = "finished", **changes:
     return RunRecord(**(content | changes))
 
 
+def planned(asked: StudySpec) -> list[tuple[str, str, TrialConfig]]:
+    """Study, label and config of every fixed row on every seed."""
+    return [
+        (asked.name, point.label, override(asked.base, {**point.set, "seed": seed}))
+        for point in asked.points
+        for seed in asked.seeds
+    ]
+
+
 def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12) -> list[RunRecord]:
     """The teacher, every fixed row on every seed (rows in `fail` failed on the last), a search with one failure."""
     made = [record(BASE.teacher_run(), "teacher")]
-    for point in asked.points:
-        for seed in asked.seeds:
-            failed = point.label in fail and seed == asked.seeds[-1]
-            config = override(asked.base, {**point.set, "seed": seed})
-            made.append(record(config, point.label, "failed" if failed else "finished"))
+    for _, label, config in planned(asked):
+        failed = label in fail and config.seed == asked.seeds[-1]
+        made.append(record(config, label, "failed" if failed else "finished"))
     for trial in range(search):
         made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished"))
     return made
@@ -88,6 +95,7 @@ def write(results: Path, asked: StudySpec, kept: list[RunRecord]) -> Path:
     """The study's folder as `run` leaves it."""
     files = StudyFiles(results, asked.name)
     files.write_study(asked)
+    files.write_plan((label, config) for _, label, config in planned(asked))
     files.records.mkdir(parents=True, exist_ok=True)
     for one in kept:
         (files.teachers() if one.config.method == "teacher" else files).write(one)

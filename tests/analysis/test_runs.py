@@ -1,5 +1,6 @@
 """Records become tidy tables, whole and fast."""
 
+import re
 import time
 from pathlib import Path
 
@@ -27,60 +28,54 @@ def test_failed_runs_stay_with_their_reason(full):
 
 def test_a_row_that_never_ran_is_named_as_not_run():
     asked = made_up.spec(seeds=(0, 1, 2))
-    runs = results((asked,), made_up.records(made_up.spec(seeds=(0, 1)))).runs
+    runs = results((asked,), made_up.records(made_up.spec(seeds=(0, 1))), made_up.planned(asked)).runs
     missing = runs[runs["status"] == NOT_RUN]
     assert sorted(missing["label"]) == sorted(point.label for point in asked.points)
     assert set(missing["seed"]) == {2}
 
 
-def test_a_missing_seed_counts_to_the_variant_of_its_row_although_the_study_did_not_know_the_datas_digest():
+def test_a_missing_seed_counts_to_the_variant_of_its_row():
     asked = made_up.spec(seeds=(0, 1))
-    changed = {"dataset.digest": "abc", "method": "student", "parameters": {}, "seed": 0}
-    recorded = made_up.record(override(made_up.BASE, changed), "student")
-    runs = results((asked,), [recorded]).runs
+    kept = [one for one in made_up.records(asked) if (one.label, one.config.seed) != ("student", 1)]
+    runs = results((asked,), kept, made_up.planned(asked)).runs
     student = runs[runs["label"] == "student"]
     assert list(student["status"]) == ["finished", NOT_RUN]
-    assert student["variant"].nunique() == 1
+    assert student[["family", "setting", "variant"]].nunique().tolist() == [1, 1, 1]
 
 
 def test_a_fixed_row_whose_run_bears_another_label_is_not_missing():
     asked = made_up.spec(seeds=(0,))
     kept = [one for one in made_up.records(asked, fail=()) if one.label != "LD + RL"]
     kept.append(made_up.record(made_up.BASE, "search"))
-    assert not (results((asked,), kept).runs["status"] == NOT_RUN).any()
+    assert not (results((asked,), kept, made_up.planned(asked)).runs["status"] == NOT_RUN).any()
 
 
-def test_defaults_filled_in_before_the_launch_make_no_row_look_missing():
-    # As launched: K = 16 and N = 1024 are the defaults, so both rows are one run, recorded under the first label.
-    points = tuple(
-        made_up.Point(label=f"{name} = {value}", set={f"parameters.{name}": value})
-        for name, value in [
-            ("neighbors", 16),
-            ("neighbors", 64),
-            ("samples", 1024),
-            ("samples", 2048),
-            ("temperature", 2.0),
-        ]
-    )
-    bare = made_up.BASE.model_copy(update={"parameters": {}})
-    asked = made_up.spec(seeds=(0,), points=points, base=bare, search=None)
-    resolved = [(point.label, override(made_up.BASE, point.set)) for point in points]
-    kept = [made_up.record(config, label) for label, config in resolved if label not in ("samples = 1024",)]
-    assert set(results((asked,), kept).runs["status"]) == {"finished"}
-    without = results((asked,), [one for one in kept if one.label != "samples = 2048"]).runs
-    assert without.loc[without["status"] == NOT_RUN, "label"].tolist() == ["samples = 2048"]
+def test_a_missing_run_that_two_studies_share_counts_once():
+    first, second = made_up.spec(), made_up.spec(name="again")
+    runs = results((first, second), [], made_up.planned(first) + made_up.planned(second)).runs
+    assert len(runs) == len(made_up.planned(first))
 
 
-def test_a_missing_row_stands_in_the_setting_of_the_rows_that_ran():
-    changed = {"dataset.digest": "abc", "method": "student", "parameters": {}, "seed": 0}
-    recorded = made_up.record(override(made_up.BASE, changed), "student")
-    assert results((made_up.spec(),), [recorded]).runs["setting"].nunique() == 1
+def test_a_folder_without_a_plan_misses_no_run(study_folder):
+    (study_folder / "plan.json").unlink()
+    for record in (study_folder / "records").glob("*.json"):
+        record.unlink()
+    assert load([study_folder]).runs.empty
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [("[", "not JSON"), ("{}", "not a plan: Input"), ('[{"label": "x"}]', "not a plan: 0.config: ")],
+)
+def test_a_plan_that_is_none_is_refused_with_its_path(study_folder, content, wrong):
+    (study_folder / "plan.json").write_text(content)
+    with pytest.raises(InputError, match=re.escape(f"{study_folder / 'plan.json'}: {wrong}")):
+        load([study_folder])
 
 
 def test_a_failed_teacher_is_read_although_no_student_names_it(tmp_path: Path):
-    teacher = override(made_up.BASE.teacher_run(), {"dataset.digest": "abc"})
-    folder = made_up.write(tmp_path, made_up.spec(), [made_up.record(teacher, "teacher", "failed")])
-    runs = load([folder]).runs
+    teacher = made_up.record(made_up.BASE.teacher_run(), "teacher", "failed")
+    runs = load([made_up.write(tmp_path, made_up.spec(), [teacher])]).runs
     assert runs.loc[runs["method"] == "teacher", "status"].tolist() == ["failed"]
 
 

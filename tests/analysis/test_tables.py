@@ -20,7 +20,8 @@ def study(scores: dict[str, list[float]]):
         for row, of_row in scores.items()
         for seed, score in enumerate(of_row)
     ]
-    return results((asked.model_copy(update={"points": tuple(p for p in asked.points if p.label in scores)}),), kept)
+    asked = asked.model_copy(update={"points": tuple(p for p in asked.points if p.label in scores)})
+    return results((asked,), kept, made_up.planned(asked))
 
 
 def of(summary, row, task="3d"):

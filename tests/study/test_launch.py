@@ -71,6 +71,18 @@ def test_a_study_leaves_one_record_per_run_and_goes_on_after_a_failure(troubled)
     assert sorted(record.label for record in files.all()) == ["bad", "good", "killed once", *["search"] * 3]
 
 
+def test_the_plan_holds_every_fixed_run_under_its_final_key(troubled):
+    _, files, _, _ = troubled
+    planned = {config.key: label for label, config in files.read_plan()}
+    assert planned == {record.key: record.label for record in files.all() if record.label != "search"}
+
+
+def test_planned_runs_name_the_teacher_that_was_trained(troubled):
+    _, files, _, _ = troubled
+    named = {config.teacher_run().key for _, config in files.read_plan()}
+    assert named == {record.key for record in files.teachers().all()}
+
+
 def test_a_failed_run_keeps_its_reason_and_shows_it(troubled):
     _, files, _, lines = troubled
     reason = "the loss is not finite at step 3"
