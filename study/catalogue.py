@@ -42,26 +42,27 @@ switch: it tells what plain imitation of the most important rows does, which the
 def quickstart() -> StudySpec:
     """What do local distillation and reweighting add to a small student, and which K, N and tau suit it?
 
-    Minutes on two cores: simulated scans of a short street, a half-width PointPillars on a small canvas of 0.4 m
+    Minutes on two cores: simulated scans of a short street, a half-width PointPillars on a small canvas of 0.32 m
     pillars. The street ends where the canvas does, as objects beyond it would count as missed.
     """
-    street = SceneSpec(extent_m=30, cars=9, vans=0.5, pedestrians=6, cyclists=4.5, walls=7, trees=7, poles=5)
-    simulation = SimulationSpec(train_frames=350, val_frames=120, scene=street, sensor=SensorSpec(field_of_view_deg=90))
+    street = SceneSpec(extent_m=24, cars=8, vans=0.5, pedestrians=5.5, cyclists=4, walls=6, trees=6, poles=4)
+    simulation = SimulationSpec(train_frames=320, val_frames=120, scene=street, sensor=SensorSpec(field_of_view_deg=90))
     base = TrialConfig(
         method="pointdistiller",
+        parameters={"neighbors": 16, "samples": 256, "temperature": 5.0},
         detector=DetectorConfig(
-            name="pointpillars", compression=4, width=0.5, pillar=0.4, range=(0, -14.4, -3, 28.8, 14.4, 1)
+            name="pointpillars", compression=4, width=0.5, pillar=0.32, range=(0, -11.52, -3, 23.04, 11.52, 1)
         ),
         dataset=DatasetSpec(name="simulated", simulation=simulation),
-        training=TrainingConfig(epochs=4, repeat=1, batch_size=4, validate_every=1, workers=0),
-        teacher=TeacherConfig(training=TrainingConfig(epochs=8, repeat=1, batch_size=4, validate_every=2, workers=0)),
+        training=TrainingConfig(epochs=5, repeat=1, batch_size=4, validate_every=2, workers=0),
+        teacher=TeacherConfig(training=TrainingConfig(epochs=10, repeat=1, batch_size=4, validate_every=2, workers=0)),
     )
     return StudySpec(
         name="quickstart",
         question=_question(quickstart),
         base=base,
         points=COMPONENTS,
-        search=SearchSpace(trials=8, neighbors=(4, 64), samples=(64, 1024), temperature=(0.5, 50), startup=4),
+        search=SearchSpace(trials=6, neighbors=(4, 64), samples=(64, 1024), temperature=(0.5, 50), startup=4),
         seeds=(0, 1),
         budget=Budget(cpus_per_trial=1, teacher_cpus=2),
     )

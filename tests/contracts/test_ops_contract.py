@@ -18,7 +18,7 @@ import torch
 from trainables import ops
 
 PLUMBING = {"bridge", "numba_cache", "warm_up"}  # they plug operators in and compile them; they are none
-TENSOR_CODE = {"neighbors"}  # plain torch, twin of nothing; its own tests compare it with a loop
+TENSOR_CODE = {"neighbors", "pillar_features"}  # plain torch; their own tests compare them with references
 
 
 def bev_boxes(generator, size):

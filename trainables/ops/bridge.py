@@ -26,6 +26,7 @@ import numba
 import torch
 
 from trainables import ops
+from trainables.ops import pillar_features
 from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.numba_cache import cache_on_disk
 
@@ -63,8 +64,9 @@ def install() -> None:
         logger.info("no CUDA: KITTI's evaluation uses the CPU's rotated IoU")
     # numba's OpenMP layer sets the thread count of the whole process, torch's too, to the number of cores: runs that
     # share a machine would crowd each other, and a run would not repeat itself bit for bit after its first evaluation.
-    numba.config.THREADING_LAYER = "workqueue"
+    numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
     cache_on_disk()
+    pillar_features.serve(importlib.import_module("mmdet3d.models.voxel_encoders.utils").PFNLayer)
 
 
 def _serve_extension() -> list[str]:
