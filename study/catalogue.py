@@ -54,8 +54,10 @@ def quickstart() -> StudySpec:
             name="pointpillars", compression=4, width=0.5, pillar=0.32, range=(0, -11.52, -3, 23.04, 11.52, 1)
         ),
         dataset=DatasetSpec(name="simulated", simulation=simulation),
-        training=TrainingConfig(epochs=5, repeat=1, batch_size=4, validate_every=2, workers=0),
-        teacher=TeacherConfig(training=TrainingConfig(epochs=10, repeat=1, batch_size=4, validate_every=2, workers=0)),
+        training=TrainingConfig(epochs=5, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=2, workers=0),
+        teacher=TeacherConfig(
+            training=TrainingConfig(epochs=14, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=4, workers=0)
+        ),
     )
     return StudySpec(
         name="quickstart",

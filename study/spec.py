@@ -57,6 +57,9 @@ class TrainingConfig(Frozen):
     repeat: int = Field(2, ge=1, description="passes over the training split per epoch (mmdet3d's RepeatDataset)")
     batch_size: int = Field(6, ge=1, description="frames per step and GPU")
     learning_rate: float | None = Field(None, gt=0, description="start of the cyclic schedule (its peak is 10x)")
+    norm_momentum: float | None = Field(
+        None, gt=0, le=1, description="batch norm's weight of a new batch; mmdet3d's 0.01 is made for long schedules"
+    )
     validate_every: int = Field(2, ge=1, description="epochs between validations; the last epoch is always validated")
     workers: int = Field(4, ge=0, description="data loading processes; 0 loads in the training process")
     amp: bool = Field(False, description="automatic mixed precision on CUDA; distillation terms stay in float32")

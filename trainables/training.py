@@ -101,7 +101,12 @@ def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
 
 
 def _build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) -> StudentModel:
-    model = StudentModel(_initialized(student_cfg, config.seed))
+    student = _initialized(student_cfg, config.seed)
+    if config.training.norm_momentum is not None:
+        for module in student.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.momentum = config.training.norm_momentum
+    model = StudentModel(student)
     if config.distills:
         if teacher is None:
             raise InputError(f"method {config.method} needs a teacher")

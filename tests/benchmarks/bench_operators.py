@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.iou3d import aligned_nms
+from trainables.ops.pillar_features import pillar_maximum
 from trainables.ops.points_in_boxes import points_in_boxes
 from trainables.ops.rotated_boxes import rotated_iou, rotated_nms
 from trainables.ops.voxelization import hard_voxelize
@@ -117,6 +119,19 @@ def plain_membership(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     return flat & (np.abs(shift[..., 2] - places[:, 5:6] / 2) <= places[:, 5:6] / 2)
 
 
+def pillar_layer(counts: np.ndarray, ours: bool) -> Callable[[], None]:
+    """Forward and backward pass of PointPillars' pillar layer, ours on real points or mmdet3d's on padded pillars."""
+    counts = torch.from_numpy(counts)
+    inputs = torch.randn(len(counts), 32, 10) * (torch.arange(32) < counts.unsqueeze(1)).unsqueeze(2)
+    linear, norm = torch.nn.Linear(10, 32, bias=False), torch.nn.BatchNorm1d(32)
+
+    def padded() -> None:
+        x = norm(linear(inputs).permute(0, 2, 1).contiguous()).permute(0, 2, 1).contiguous()
+        torch.relu(x).max(dim=1)[0].sum().backward()
+
+    return (lambda: pillar_maximum(inputs, counts, linear, norm).sum().backward()) if ours else padded
+
+
 def milliseconds(call: Callable[[], object], repeats: int) -> float:
     """Median over `repeats` calls, after one that compiles."""
     call()
@@ -135,6 +150,7 @@ def main() -> None:
     flat = boxes(30)
     places = np.column_stack([flat[:, :2], np.full(30, -1.7), flat[:, 2:4], np.full(30, 1.5), flat[:, 4]])
     detections, truths = boxes(400), boxes(100)
+    counts = hard_voxelize(scan(40_000), *PILLARS, 16000)[2]
     rows: list[tuple[str, str, Callable, Callable]] = [
         ("hard_voxelize", "120,000 points, pillars, 16,000", lambda: hard_voxelize(points, *PILLARS, 16000),
          lambda: plain_voxels(points, *PILLARS, 16000)),
@@ -156,6 +172,8 @@ def main() -> None:
          lambda: plain_nms(aligned, scores, 0.01, plain_aligned_iou)),
         ("points_in_boxes", "120,000 points, 30 boxes", lambda: points_in_boxes(points[:, :3], places),
          lambda: plain_membership(points[:, :3], places)),
+        ("pillar_maximum", f"{len(counts):,} pillars, {counts.sum():,} points", pillar_layer(counts, ours=True),
+         pillar_layer(counts, ours=False)),
     ]  # fmt: skip
     scale = {4: 100, 5: 100, 6: 10, 7: 10}  # the plain loop ran on that fraction of the pairs
     print(f"{'operator':20} {'size':36} {'ms':>9} {'plain ms':>10} {'ratio':>8}")

@@ -40,6 +40,9 @@ def place(model: Any, detector: DetectorConfig) -> None:
     for part in (model.data_preprocessor.voxel_layer, model.voxel_encoder):
         part.point_cloud_range = limits
         part.voxel_size = voxel
+    # No more pillars than cells: on a small canvas that spares clearing memory for pillars that cannot be.
+    layer = model.data_preprocessor.voxel_layer
+    layer.max_voxels = tuple(min(most, columns * lines) for most in layer.max_voxels)
     model.middle_encoder.output_shape = [lines, columns]
     anchors = model.bbox_head.anchor_generator
     anchors.ranges = [[*limits[:2], low, *limits[3:5], high] for _, _, low, _, _, high in anchors.ranges]
