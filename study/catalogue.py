@@ -56,7 +56,7 @@ def quickstart() -> StudySpec:
         dataset=DatasetSpec(name="simulated", simulation=simulation),
         training=TrainingConfig(epochs=5, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=2, workers=0),
         teacher=TeacherConfig(
-            training=TrainingConfig(epochs=14, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=4, workers=0)
+            training=TrainingConfig(epochs=12, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=4, workers=0)
         ),
     )
     return StudySpec(

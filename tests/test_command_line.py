@@ -113,13 +113,14 @@ def test_list_prints_one_json_document():
     assert all(entry["description"] for entries in content.values() for entry in entries)
 
 
+FEW = ["--set", "base.dataset.simulation.train_frames=1", "--set", "base.dataset.simulation.val_frames=1"]
 WRONG = [
     (["run", "quickstrat"], "Did you mean 'quickstart'?"),
     (["run", "no_such_file.yaml"], "no_such_file.yaml"),
     (["run", "quickstart", "--seeds", "one"], "--seeds expects whole numbers"),
     (["run", "quickstart", "--set", "base.training.epoch=3"], "Did you mean 'base.training.epochs'?"),
-    (["run", "quickstart", "--set", "budget.gpus_per_trial=64", "--results", "{tmp}"], "budget.gpus_per_trial"),
-    (["run", "quickstart", "--address", "127.0.0.1:1", "--results", "{tmp}"], "127.0.0.1:1"),
+    (["run", "quickstart", *FEW, "--set", "budget.gpus_per_trial=64", "--results", "{tmp}"], "budget.gpus_per_trial"),
+    (["run", "quickstart", *FEW, "--address", "127.0.0.1:1", "--results", "{tmp}"], "127.0.0.1:1"),
     (["trial", "--set", "method=pointdistiler"], "Did you mean 'pointdistiller'?"),
     (["trial", "--set", "detector.name=pointpilars"], "Did you mean 'pointpillars'?"),
     (["trial", "--set", "method=pointdistiller", "--set", "parameters.neighbors=0"], "parameters.neighbors"),
