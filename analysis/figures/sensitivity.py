@@ -2,7 +2,8 @@
 
 One row of panels per setting. Within a panel the other parameters vary from point to point; the median is drawn only
 where fixed rows sweep the parameter and several of their runs share a value (searched values meet by chance). The
-student without distillation is a line with its standard deviation, the teacher a dashed line.
+student without distillation is a line with its standard deviation, the teacher a dashed line where it is near, else a
+number in the legend.
 """
 
 from typing import Any
@@ -128,9 +129,20 @@ def _levels(results: Results, first: pd.Series, score: str) -> list[dict[str, An
     return rows
 
 
+def _far(score: float, others: pd.DataFrame) -> bool:
+    """Whether a line at `score` would squeeze what is drawn into less than half of the panel."""
+    spread_ = others["std"].fillna(0)
+    low, high = (others["score"] - spread_).min(), (others["score"] + spread_).max()
+    return max(score - high, low - score) > high - low
+
+
 def _draw_panel(axes: Axes, of_setting: pd.DataFrame, parameter: str) -> None:
     for level in of_setting[of_setting["kind"] == "teacher"].itertuples():
-        axes.axhline(level.score, color=style.GREEN, linestyle=(0, (4, 2)), linewidth=1.2, label="teacher")
+        look: dict[str, Any] = {"color": style.GREEN, "linestyle": (0, (4, 2)), "linewidth": 1.2}
+        if _far(level.score, of_setting[of_setting["kind"] != "teacher"]):
+            axes.plot([], [], label=f"teacher: {level.score:.1f}, beyond the axis", **look)
+        else:
+            axes.axhline(level.score, label="teacher", **look)
     for level in of_setting[of_setting["kind"] == "student"].itertuples():
         label = f"student without distillation: mean ± std, n = {level.n}"
         if level.n > 1:

@@ -90,3 +90,15 @@ def test_curves_stand_in_the_order_of_the_question():
     asked = made_up.spec(points=points)
     summary = training_curves.summarise(results((asked,), made_up.records(asked, fail=())))
     assert list(dict.fromkeys(summary["row"])) == ["teacher", "K = 4", "K = 16", "K = 128"]
+
+
+@pytest.mark.parametrize(("score", "near"), [(52.0, True), (90.0, False)])
+def test_a_teacher_far_above_its_students_is_a_number_in_the_legend(score, near):
+    students = [override(made_up.BASE, {"method": "student", "parameters": {}, "seed": seed}) for seed in (0, 1)]
+    kept = [made_up.record(config, "student") for config in students]
+    kept += [made_up.record(override(made_up.BASE, {"parameters.neighbors": k}), "LD + RL") for k in (2, 16, 200)]
+    kept.append(made_up.record(made_up.BASE.teacher_run(), "teacher", metrics={"mAP/3d/moderate": score}))
+    figure = sensitivity.draw(sensitivity.summarise(results((made_up.spec(),), kept)))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert ("teacher" in labels) is near
+    assert (f"teacher: {score:.1f}, beyond the axis" in labels) is not near
