@@ -17,13 +17,7 @@ LOCKS = sorted((REPOSITORY / "requirements").glob("*.lock"))
 PINNED = re.compile(r"([A-Za-z0-9._-]+)==([0-9][0-9A-Za-z.]*)")
 
 LEFT_OUT = {
-    "mmdet3d": {
-        "open3d",
-        "plyfile",
-        "scikit-image",
-        "tensorboard",
-        "trimesh",
-    },  # drawing and data sets of indoor scenes
+    "mmdet3d": {"open3d", "plyfile", "scikit-image", "tensorboard"},  # drawing and data sets of indoor scenes
     "lyft-dataset-sdk": {"black", "fire", "flake8", "plotly", "pytest"},
     "nuscenes-devkit": {"descartes", "fire", "parameterized"},  # maps
     "cumm": {"fire"},

@@ -142,10 +142,14 @@ def _train(
     root = data.ensure(config.dataset, files)
     teacher, teacher_key = teacher_checkpoint(config, files)
     runner, journal = build_runner(config, root, folder, teacher, tell)
-    if len(journal.epochs) < config.training.epochs:
-        runner.train()
-    else:  # killed between its last epoch and its record
-        runner.load_checkpoint(str(journal.path))
+    try:
+        if len(journal.epochs) < config.training.epochs:
+            runner.train()
+        else:  # killed between its last epoch and its record
+            runner.load_checkpoint(str(journal.path))
+    finally:
+        for handler in runner.logger.handlers:  # mmengine leaves its log files open; a worker trains many runs
+            handler.close()
     student = runner.model.student
     export_detector(config, student, folder)
     facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
