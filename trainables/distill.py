@@ -1,6 +1,7 @@
 """One run from its config to its record, and the Ray Tune trainable around it."""
 
 import errno
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,13 @@ def run(
     return record
 
 
+def _close_log_files(logger: logging.Logger) -> None:
+    """mmengine leaves them open, and a worker trains many runs; its next run still writes to this logger at first."""
+    for handler in [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]:
+        logger.removeHandler(handler)
+        handler.close()
+
+
 def _reason(error: Exception, folder: Path) -> str:
     """One line for the record."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -148,8 +156,7 @@ def _train(
         else:  # killed between its last epoch and its record
             runner.load_checkpoint(str(journal.path))
     finally:
-        for handler in runner.logger.handlers:  # mmengine leaves its log files open; a worker trains many runs
-            handler.close()
+        _close_log_files(runner.logger)
     student = runner.model.student
     export_detector(config, student, folder)
     facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
