@@ -3,6 +3,7 @@
 The only file that knows all rooms. Wrong input ends with exit status 2 and one line; a failed run with 1.
 """
 
+import io
 import json
 import os
 import sys
@@ -218,6 +219,8 @@ def _progress() -> Callable[[str, int, int], None]:
 
 def main() -> NoReturn:
     """Run the command line; whatever ends it is said in one line, with an exit status that scripts can read."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # progress is read as it comes, also through a pipe
     try:
         app(standalone_mode=False)
         sys.exit(0)
