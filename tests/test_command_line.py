@@ -86,7 +86,7 @@ def test_a_run_whose_data_cannot_be_used_fails_alone_and_the_study_goes_on(study
     content = tiny_study("partly")
     content.pop("search")
     content.update(seeds=[0])
-    content["points"].append({"label": "diverges", "set": {"training.learning_rate": 1e18}})
+    content["points"].append({"label": "diverges", "set": {"parameters.weight": 1e39}})
     (folder / "partly.yaml").write_text(yaml.safe_dump(content))
     done = command("run", "partly.yaml", "--results", "results", cwd=folder)
     assert done.returncode == 1

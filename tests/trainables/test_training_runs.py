@@ -111,8 +111,8 @@ def test_a_killed_run_continues_and_ends_as_an_uninterrupted_one(tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_run_that_diverges_fails_with_its_reason_in_the_record(files):
-    run = tiny_run.config(training__learning_rate=1e18, seed=5)
+def test_a_run_that_diverges_fails_with_its_reason_in_the_record(distilled, files):
+    run = tiny_run.config(method="pointdistiller", parameters={"weight": 1e39})  # beyond float32
     with pytest.raises(distill.RunFailedError):
         distill.run(run, files)
     record = files.record(run.key)
