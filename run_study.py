@@ -222,10 +222,8 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # progress is read as it comes, also through a pipe
     try:
-        app(standalone_mode=False)
-        sys.exit(0)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
+        status = app(standalone_mode=False)  # what a command exits with, without standalone mode comes back
+        sys.exit(status if isinstance(status, int) else 0)
     except USAGE_ERROR as error:
         _end(error.format_message(), 2)
     except InputError as error:
