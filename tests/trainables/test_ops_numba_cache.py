@@ -38,10 +38,16 @@ print(json.dumps([sum(negate.stats.cache_hits.values()), sum(negate.stats.cache_
 """
 
 
-def start(folder, *dtypes):
-    (folder / "parallel.py").write_text(PARALLEL)
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "NUMBA_CACHE_DIR": str(folder / "cache")}
-    command = [sys.executable, str(folder / "parallel.py"), *dtypes]
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "parallel.py"
+    path.write_text(PARALLEL)
+    return path
+
+
+def start(script, *dtypes):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "NUMBA_CACHE_DIR": str(script.parent / "cache")}
+    command = [sys.executable, str(script), *dtypes]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -51,10 +57,10 @@ def hits_and_misses(process):
     return json.loads(printed.splitlines()[-1])
 
 
-def test_processes_that_start_at_once_leave_a_cache_from_which_the_next_compiles_nothing(tmp_path):
-    first = [start(tmp_path, "float32", "float64"), start(tmp_path, "float64", "float32"), start(tmp_path, "float32")]
+def test_processes_that_start_at_once_leave_a_cache_from_which_the_next_compiles_nothing(script):
+    first = [start(script, "float32", "float64"), start(script, "float64", "float32"), start(script, "float32")]
     assert [sum(hits_and_misses(process)) for process in first] == [2, 2, 1]
-    assert hits_and_misses(start(tmp_path, "float32", "float64")) == [2, 0]
+    assert hits_and_misses(start(script, "float32", "float64")) == [2, 0]
 
 
 @pytest.fixture
