@@ -5,7 +5,7 @@ A family is one file in trainables/detectors/ that defines `SPEC`.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,29 @@ from typing import Any
 import trainables.detectors
 from study.errors import InputError, unknown_name
 from study.spec import DetectorConfig
-from trainables.features import Batch, Rows
+from trainables.features import Batch
 from trainables.taps import Tap
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one feature of `Features` is made.
+
+    Attributes:
+        taps: the taps it needs.
+        build: their outputs, the batch and the network to the feature.
+    """
+
+    taps: tuple[str, ...]
+    build: Callable[[Mapping[str, Any], Batch, Any], Any]
+
+
+def _square_root(compression: float) -> float:
+    return compression**-0.5
+
+
+def _without_losses(network: Any, batch: Batch) -> None:
+    network(batch.inputs, batch.samples, "tensor")
 
 
 @dataclass(frozen=True)
@@ -25,11 +46,12 @@ class DetectorSpec:
         title: the detector's name in tables.
         config: mmdet3d's config file of the teacher, below its `configs` folder.
         scale: multiplies every width of a model config (in place) by a factor.
-        place: sets range and voxel size of a model config (in place) to a `DetectorConfig`'s.
-        taps: named features.
+        place: sets range, voxel size and number of points of a whole config (in place) to a `DetectorConfig`'s.
         kind: what a row is: `pillars`, `cells` (of the bird's-eye view) or `points`.
-        row_taps: the taps that `rows` reads.
-        rows: turns those taps' outputs into `Rows`, most often one, one per level for pyramids.
+        taps: where the network can be read.
+        readings: the fields of `Features` that it offers, by name.
+        forward: runs the network as far as its dense head.
+        shrink: a student's factor of every width, from its compression.
         classes: what it detects, in the order of its labels.
     """
 
@@ -37,31 +59,44 @@ class DetectorSpec:
     config: str
     scale: Callable[[Any, float], None]
     place: Callable[[Any, DetectorConfig], None]
-    taps: Mapping[str, Tap]
     kind: str
-    row_taps: tuple[str, ...]
-    rows: Callable[[Mapping[str, Any], Batch], tuple[Rows, ...]]
+    taps: Mapping[str, Tap]
+    readings: Mapping[str, Reading]
+    forward: Callable[[Any, Batch], None] = _without_losses
+    shrink: Callable[[float], float] = _square_root
     classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
 
     def load(self, detector: DetectorConfig, *, teacher: bool) -> Any:
         """mmdet3d's config of the whole run with the model scaled and placed.
 
         Args:
-            detector: compression, width, pillar size and range.
+            detector: compression, width, voxel size, number of points and range.
             teacher: True leaves the compression out.
 
         Raises:
-            InputError: a range or pillar size that the network cannot be laid on.
+            InputError: a range, voxel size or number of points that the network cannot be laid on.
         """
         from mmengine.config import Config
 
         config = Config.fromfile(_configs() / self.config)
-        factor = detector.width / (1.0 if teacher else detector.compression**0.5)
+        factor = detector.width * (1.0 if teacher else self.shrink(detector.compression))
         if factor != 1:
             self.scale(config.model, factor)
-        if detector.pillar is not None or detector.range is not None:
-            self.place(config.model, detector)
+        if any(value is not None for value in (detector.pillar, detector.points, detector.range)):
+            self.place(config, detector)
         return config
+
+    def offers(self, names: Iterable[str], method: str) -> None:
+        """Check that a method finds here what it reads.
+
+        Raises:
+            InputError: it does not.
+        """
+        if missing := [name for name in names if name not in self.readings]:
+            raise InputError(
+                f"method {method} reads {', '.join(missing)}, which {self.title} does not have; "
+                f"it has {', '.join(self.readings)}"
+            )
 
 
 def scaled(channels: int, factor: float) -> int:
@@ -94,7 +129,7 @@ def grid(low: float, high: float, edge: float, multiple: int, axis: str) -> int:
     cells = round((high - low) / edge)
     if cells < multiple or cells % multiple or abs(cells * edge - (high - low)) > 1e-3 * edge:
         raise InputError(
-            f"detector.range must hold a multiple of {multiple} pillars along {axis}, "
+            f"detector.range must hold a multiple of {multiple} voxels along {axis}, "
             f"got {high - low:g} m / {edge:g} m = {(high - low) / edge:g}"
         )
     return cells

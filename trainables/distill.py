@@ -1,7 +1,6 @@
 """One run from its config to its record, and the Ray Tune trainable around it."""
 
 import errno
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +14,11 @@ from study.overrides import validated
 from study.records import EpochRecord, RunRecord, StudyFiles
 from study.space import compose
 from study.spec import TrialConfig
-from trainables import data, detector, distiller
-from trainables.exporting import digest_of, export_detector
+from trainables import data, detector, distiller, teachers
+from trainables.exporting import export_detector
 from trainables.model import parameter_count
 from trainables.provenance import origin, peak_memory_mb, reset_peak_memory
-from trainables.quiet import quietly
+from trainables.quiet import close_log_files, quietly
 from trainables.training import build_runner
 
 
@@ -42,12 +41,11 @@ def resolve(config: TrialConfig) -> TrialConfig:
         method = distiller.load(config.method)
         validated(method.Parameters, config.parameters, prefix="parameters")
         parameters = method.complete(config.parameters, spec.kind)
+        spec.offers(method.reads_with(method.Parameters(**parameters)), config.method)
     elif config.parameters:
         names = ", ".join(config.parameters)
         raise InputError(f"method {config.method} has no parameters, got parameters.{names}")
-    teacher = config.teacher
-    if config.distills and teacher.checkpoint is not None:
-        teacher = teacher.model_copy(update={"digest": digest_of(teacher.checkpoint)})
+    teacher = teachers.checked(config) if config.distills or config.measures else config.teacher
     changes = {"parameters": parameters, "dataset": data.with_digest(config.dataset), "teacher": teacher}
     resolved = config.model_copy(update=changes)
     spec.load(config.detector, teacher=not config.distills and config.method == "teacher")  # does the range fit?
@@ -79,26 +77,19 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         files.reserve()
         with quietly(folder / "train.log") as aloud:
-            epochs, facts, teacher_key = _train(config, files, folder, aloud(tell or (lambda epoch: None)))
+            if config.measures:
+                result = _measure(config, files, folder)
+            else:
+                result = _train(config, files, folder, aloud(tell or (lambda epoch: None)))
     except Exception as error:
         reason = _reason(error, folder)
         record = RunRecord(**begin, status="failed", error=reason, seconds=perf_counter() - start)
         files.write(record)
         raise RunFailedError(f"{config.key}: {reason} (log: {folder / 'train.log'})") from error
-    record = RunRecord(
-        **begin, status="finished", metrics=epochs[-1].metrics, epochs=tuple(epochs), teacher_key=teacher_key,
-        facts=facts, seconds=sum(epoch.seconds for epoch in epochs), peak_memory_mb=peak_memory_mb(),
-    )  # fmt: skip
+    record = RunRecord(**begin, **result, status="finished", peak_memory_mb=peak_memory_mb())
     files.write(record)
     (folder / "latest.pth").unlink(missing_ok=True)  # the exported detector and the record say it all now
     return record
-
-
-def _close_log_files(logger: logging.Logger) -> None:
-    """mmengine leaves them open, and a worker trains many runs; its next run still writes to this logger at first."""
-    for handler in [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def _reason(error: Exception, folder: Path) -> str:
@@ -123,30 +114,28 @@ def trainable(tune_config: dict[str, Any]) -> None:
         if epoch.metrics:
             tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": config.training.epochs, "key": config.key})
 
-    run(config, files, label, report)
+    record = run(config, files, label, report)
+    if config.measures:
+        tune.report({**record.metrics, "key": config.key})
 
 
 def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | None, str | None]:
-    """The teacher's checkpoint and, when it was trained here, its key.
+    """The teacher's checkpoint and its key: of the run that trained it, or that validated a given one.
 
     Raises:
-        InputError: the teacher has not been trained yet.
+        InputError: there was no such run yet.
     """
     if not config.distills:
         return None, None
-    if config.teacher.checkpoint is not None:
-        return config.teacher.checkpoint, None
     key = config.teacher_run().key
-    teachers = files.teachers()
-    path = teachers.checkpoint(key)
+    path = files.teachers().checkpoint(key)
     if not path.exists():
-        raise InputError(f"the teacher {key} has not been trained: {path} does not exist")
+        raise InputError(f"the teacher {key} has not been trained or validated: {path} does not exist")
     return path, key
 
 
-def _train(
-    config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[[EpochRecord], None]
-) -> tuple[list[EpochRecord], dict[str, float], str | None]:
+def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[[EpochRecord], None]) -> dict[str, Any]:
+    """What a training leaves in the record."""
     root = data.ensure(config.dataset, files)
     teacher, teacher_key = teacher_checkpoint(config, files)
     runner, journal = build_runner(config, root, folder, teacher, tell)
@@ -156,8 +145,22 @@ def _train(
         else:  # killed between its last epoch and its record
             runner.load_checkpoint(str(journal.path))
     finally:
-        _close_log_files(runner.logger)
+        close_log_files(runner.logger)
     student = runner.model.student
     export_detector(config, student, folder)
     facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
-    return journal.epochs, facts, teacher_key
+    above = files.teachers().record(teacher_key) if teacher_key else None
+    facts |= {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
+    epochs = tuple(journal.epochs)
+    seconds = sum(epoch.seconds for epoch in epochs)
+    return {"metrics": epochs[-1].metrics, "epochs": epochs, "teacher_key": teacher_key, "facts": facts,
+            "seconds": seconds}  # fmt: skip
+
+
+def _measure(config: TrialConfig, files: StudyFiles, folder: Path) -> dict[str, Any]:
+    """What the validation of a given teacher leaves in the record; its weights lie where a trained teacher's would."""
+    start = perf_counter()
+    teacher, metrics = teachers.measure(config, data.ensure(config.dataset, files), folder)
+    export_detector(config, teacher, folder)
+    facts = {"params_m": parameter_count(teacher) / 1e6}
+    return {"metrics": metrics, "facts": facts, "seconds": perf_counter() - start}

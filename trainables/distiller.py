@@ -21,16 +21,24 @@ class Distiller(nn.Module):
     """A distillation method: student's and teacher's features in, weighted scalar loss terms out.
 
     Subclasses define `Parameters` (their hyper-parameters) and, in their module docstring's first line, what they
-    are. `taps` names what they read besides rows (`reads_rows`).
+    are.
     """
 
     class Parameters(Frozen):
         """Hyper-parameters of the method; unknown names are refused."""
 
-    taps: ClassVar[tuple[str, ...]] = ()
-    reads_rows: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Fields of `Features` that the method reads."""
+    weight_range: ClassVar[tuple[float, float]] = (0.1, 10.0)
+    """Where a fair comparison searches `weight`, log-uniform."""
     teacher_mode: str = "eval"
-    """`eval`: the teacher is frozen whole. `train`: its batch norm uses batch statistics (as released codes do)."""
+    """`eval`: the teacher is frozen whole. `train`: its batch norm uses batch statistics (as released codes do).
+    `average`: instead of the teacher, a copy of the student that follows it as an exponential moving average."""
+
+    @classmethod
+    def reads_with(cls, parameters: Any) -> tuple[str, ...]:
+        """The features read with these (complete) hyper-parameters."""
+        return cls.reads
 
     @classmethod
     def complete(cls, parameters: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -55,9 +63,20 @@ class Distiller(nn.Module):
         super().__init__()
         self.generator = torch.Generator()
         """The method's own random stream; the trainer seeds it at every epoch."""
+        self.epoch = 0
+        """Epochs that were completed; the trainer sets it at every epoch."""
+
+    def supervise(self, teacher: Features, batch: Batch) -> Batch:
+        """The batch from whose ground truth the student learns: as it is, unless the method adds to it."""
+        return batch
 
     def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
-        """Weighted scalar terms by name; names start with `kd_` and contain `loss` where they are trained on."""
+        """The terms of one step, in float32 whatever the networks compute in.
+
+        Returns:
+            Weighted scalars by name. Names start with `kd_` and contain `loss` where they are trained on; others are
+            written down only.
+        """
         raise NotImplementedError
 
 

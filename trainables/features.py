@@ -1,15 +1,22 @@
-"""What distillation sees of a detector: named outputs, comparable rows, and the batch they came from."""
+"""What distillation sees of a detector: rows, maps and predictions that teacher and student both have.
 
-from collections.abc import Mapping
+A `DetectorSpec` says how each is read out of its network; a `Distiller` says by name which it reads.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
+
+NOT_READ: Any = None
+"""Stands where a method did not ask for a feature."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Row-wise features of one detector: pillars, voxels, bird's-eye-view cells or points.
+    """Row-wise features of one detector: pillars, bird's-eye-view cells or points.
 
     Row r of the student and row r of the teacher describe the same place, as both saw the same voxels.
     """
@@ -27,11 +34,46 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Features:
-    """What was read from one detector in one forward pass."""
+class Map:
+    """Features at every place of each scan: a bird's-eye-view grid, or a set of points."""
 
-    taps: Mapping[str, Any]
-    rows: tuple[Rows, ...] = ()
+    values: Tensor
+    """B x C x H x W (H along y, W along x), or B x C x P."""
+    position: Tensor
+    """B x P x 3, m: the places in the order of `values.flatten(2)`; grids lie at z = 0."""
+    scale: Tensor | None = None
+    """C: weight of the batch norm that made `values`; only of maps before their ReLU."""
+    shift: Tensor | None = None
+    """C: its bias."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the dense head (of two-stage detectors: the proposal head) says of every anchor or point."""
+
+    logits: Tensor
+    """B x A x classes, before the sigmoid."""
+    codes: Tensor
+    """B x A x code size: boxes as the head encodes them."""
+    decode: Callable[[int, Tensor], Tensor]
+    """(scan, M indices of anchors) -> M x 7 boxes: center x, y, z, length, width, height in m, yaw in rad."""
+    directions: Tensor | None = None
+    """B x A x 2 logits of the heading's half circle; None where the head has none."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What was read from one detector in one forward pass; what nobody asked for is `NOT_READ`."""
+
+    rows: tuple[Rows, ...] = NOT_READ
+    """PointDistiller's rows; several sets where the detector has several levels."""
+    stages: tuple[Map, ...] = NOT_READ
+    """Outputs of the backbone's stages, after their ReLU."""
+    before_relu: tuple[Map, ...] = NOT_READ
+    """The same before their ReLU, with the batch norm's weight and bias."""
+    neck: Map = NOT_READ
+    """What the head sees."""
+    predictions: Predictions = NOT_READ
 
 
 @dataclass(frozen=True)
@@ -42,3 +84,13 @@ class Batch:
     """mmdet3d's batch_inputs_dict: `points` and, for voxel detectors, `voxels`."""
     samples: list[Any] = field(default_factory=list)
     """mmdet3d's Det3DDataSample per scan, with the ground truth."""
+
+    def objects(self, scan: int) -> tuple[Tensor, Tensor]:
+        """Ground truth of a scan.
+
+        Returns:
+            M x 7 boxes as `Predictions.decode` gives them (mmdet3d's own z is the bottom's), and M labels, int64.
+        """
+        truth = self.samples[scan].gt_instances_3d
+        boxes = truth.bboxes_3d
+        return torch.cat([boxes.gravity_center, boxes.tensor[:, 3:7]], dim=1), truth.labels_3d

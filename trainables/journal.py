@@ -114,6 +114,7 @@ class EpochSeed(Hook):
         model = getattr(runner.model, "module", runner.model)
         if model.distiller is not None:
             model.distiller.generator.manual_seed(derived)
+            model.distiller.epoch = runner.epoch
         dataset = runner.train_dataloader.dataset
         dataset = getattr(dataset, "dataset", dataset)  # inside RepeatDataset
         for transform in dataset.pipeline.transforms:

@@ -25,7 +25,7 @@ def pair(scans: list[int], *, kind: str = "pillars", narrow: int = 4, wide: int 
     student = rows(narrow, scans, kind=kind, seed=1, dtype=dtype)
     student.values.requires_grad_()
     teacher = rows(wide, scans, kind=kind, seed=2, dtype=dtype)
-    return Features({}, (student,)), Features({}, (teacher,))
+    return Features(rows=(student,)), Features(rows=(teacher,))
 
 
 BATCH = Batch({})

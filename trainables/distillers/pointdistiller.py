@@ -52,7 +52,7 @@ _RELEASED_FOR = {
 class PointDistiller(Distiller):
     """Mean over the N most important rows of w_i D(S_i, T_i), summed over the detector's row sets (levels)."""
 
-    reads_rows = True
+    reads = ("rows",)
 
     class Parameters(Frozen):
         """K, N, tau, the switches, and every difference between the paper and its released code (D1 to D18)."""
@@ -136,8 +136,7 @@ class PointDistiller(Distiller):
         """`kd_loss`, and `rows_in_effect`: (sum w)^2 / sum w^2, how many of the N rows the weights leave."""
         losses, support = [], []
         for level, (narrow, wide) in enumerate(zip(student.rows, teacher.rows, strict=True)):
-            with torch.autocast(narrow.values.device.type, enabled=False):
-                loss, effective = self._distill(level, narrow, wide)
+            loss, effective = self._distill(level, narrow, wide)
             losses.append(loss)
             support.append(effective)
         terms = {"kd_loss": self.options.weight * torch.stack(losses).sum()}
@@ -146,8 +145,7 @@ class PointDistiller(Distiller):
         return terms
 
     def _distill(self, level: int, student: Rows, teacher: Rows) -> tuple[Tensor, Tensor]:
-        wide = _at_least_float32(teacher.values.detach())
-        narrow = _at_least_float32(student.values)
+        wide, narrow = teacher.values.detach(), student.values
         importance: Any = teacher.count if self.options.importance == "points" else wide.amax(1)
         scans = self._scans(teacher)
         chosen = [self._select(importance[scan]) for scan in scans]
@@ -199,10 +197,6 @@ class PointDistiller(Distiller):
             return torch.full_like(importance, float(scans or 1))
         source = importance if self.options.reweight_by == "importance" else graphs.detach().flatten(1).amax(1)
         return len(source) * torch.softmax(source / self.options.temperature, dim=0)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def _distance(student: Tensor, teacher: Tensor, weights: Tensor, distance: str) -> Tensor:
