@@ -4,7 +4,7 @@
 which needs no compiler), it puts a module in the place of `mmcv._ext`: the operators of this folder under mmcv's names,
 and for every other name a function that raises when it is called, so that mmdet3d imports as a whole. A full mmcv is
 left alone. Where CUDA is absent, KITTI's evaluation gets the CPU IoU in the place of its numba.cuda kernel, and
-spconv's CPU code no longer asks torch.cuda for a stream. Finally mmdet3d's numba functions are cached on disk
+spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally mmdet3d's numba functions are cached on disk
 (`numba_cache`).
 
 An operator is added with one file in this folder: `EXTENSION` maps names of `mmcv._ext` to functions, `REPLACES` maps
@@ -26,7 +26,7 @@ import numba
 import torch
 
 from trainables import ops
-from trainables.ops import pillar_features
+from trainables.ops import pillar_features, sparse_convolution
 from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.numba_cache import cache_on_disk
 
@@ -60,7 +60,7 @@ def install() -> None:
         )
     if not torch.cuda.is_available():
         _serve_evaluation()
-        _quiet_spconv()
+        _mend_spconv()
         logger.info("no CUDA: KITTI's evaluation uses the CPU's rotated IoU")
     # numba's OpenMP layer sets the thread count of the whole process, torch's too, to the number of cores: runs that
     # share a machine would crowd each other, and a run would not repeat itself bit for bit after its first evaluation.
@@ -115,8 +115,12 @@ def _serve_evaluation() -> None:
     sys.modules[_EVALUATION_MODULE] = module
 
 
-def _quiet_spconv() -> None:
-    """spconv asks torch.cuda for the current stream before it looks whether the tensors are on the CPU."""
+def _mend_spconv() -> None:
+    """spconv asks torch.cuda for the current stream before it looks whether the tensors are on the CPU, and its sums
+    are wrong with more than one thread."""
     if importlib.util.find_spec("spconv") is not None:
         for name in _STREAM_MODULES:
             importlib.import_module(name).get_current_stream = lambda: 0  # type: ignore[attr-defined]
+        operators = importlib.import_module("spconv.pytorch.ops")
+        operators.indice_conv = sparse_convolution.indice_conv  # type: ignore[attr-defined]
+        operators.indice_conv_backward = sparse_convolution.indice_conv_backward  # type: ignore[attr-defined]
