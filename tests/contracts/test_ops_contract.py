@@ -18,7 +18,12 @@ import torch
 from trainables import ops
 
 PLUMBING = {"bridge", "numba_cache", "warm_up"}  # they plug operators in and compile them; they are none
-TENSOR_CODE = {"grouping", "neighbors", "pillar_features", "sparse_convolution"}  # plain torch; their own tests compare them with references
+TENSOR_CODE = {
+    "grouping",
+    "neighbors",
+    "pillar_features",
+    "sparse_convolution",
+}  # plain torch; their own tests compare them with references
 
 
 def bev_boxes(generator, size):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.ops.points_in_boxes import points_in_boxes, points_in_boxes_all, points_in_boxes_part
+from trainables.ops.points_in_boxes import first_boxes, points_in_boxes, points_in_boxes_all, points_in_boxes_part
 
 
 def inside_by_loop(point, box):
@@ -68,3 +68,14 @@ def test_without_boxes_every_point_is_background():
 def test_points_with_four_columns_are_refused():
     with pytest.raises(ValueError, match=r"\(P, 3\)"):
         points_in_boxes(np.zeros((2, 4)), np.zeros((1, 7)))
+
+
+@pytest.mark.parametrize("spread", [6.0, 0.0])
+def test_first_boxes_are_the_first_of_all_memberships_wherever_points_and_boxes_lie(spread):
+    points, boxes = scene(points=600, boxes=300, seed=3)
+    points = np.vstack([points * [spread, spread, 1], [[np.nan, 0, 0], [1e6, -1e6, 0]]])
+    boxes[::3, :2] *= 8
+    boxes[:4, 0], boxes[4:8, 3], boxes[8, 3:5] = np.nan, np.inf, 1e4
+    inside = points_in_boxes(points, boxes)
+    np.testing.assert_array_equal(first_boxes(points, boxes), np.where(inside.any(0), inside.argmax(0), -1))
+    assert inside.any()

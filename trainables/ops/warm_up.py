@@ -20,12 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from trainables.ops.ball_query import balls
 from trainables.ops.bridge import install
 from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
+from trainables.ops.interpolation import three_interpolate_backward, three_interpolate_forward, three_nearest
 from trainables.ops.iou3d import aligned_nms
-from trainables.ops.points_in_boxes import points_in_boxes
+from trainables.ops.point_sampling import furthest_points, furthest_rows
+from trainables.ops.points_in_boxes import first_boxes, points_in_boxes
 from trainables.ops.rotated_boxes import rotated_nms
 from trainables.ops.voxelization import hard_voxelize
 
@@ -76,6 +80,14 @@ def _compile_operators() -> None:
     for criterion in (-1, 2):
         rotate_iou_gpu_eval(bev, bev, criterion)
     points_in_boxes(boxes[:, :3], boxes)
+    first_boxes(boxes[:, :3], boxes)
+    furthest_points(boxes[:, :3], 2)
+    furthest_rows(np.ones((3, 3), np.float32), 2)
+    balls(boxes[:, :3], boxes[:, :3], 20.0, 2)
+    distances, indices = (torch.from_numpy(found)[None] for found in three_nearest(boxes[:, :3], boxes[:, :3]))
+    features = torch.ones(1, 1, 3)
+    three_interpolate_forward(features, indices, distances, torch.empty(1, 1, 3), 1, 1, 3, 3)
+    three_interpolate_backward(features, indices, distances, torch.zeros(1, 1, 3), 1, 1, 3, 3)
     hard_voxelize(np.pad(boxes[:, :3], ((0, 0), (0, 1))), (1, 1, 1), (0, -5, -3, 50, 5, 1), 4, 10)
 
 
