@@ -60,7 +60,11 @@ class TrainingConfig(Frozen):
 
     epochs: int = Field(80, ge=1)
     repeat: int = Field(2, ge=1, description="passes over the training split per epoch (mmdet3d's RepeatDataset)")
-    batch_size: int = Field(6, ge=1, description="frames per step and GPU")
+    batch_size: int = Field(6, ge=1, description="frames per step and process; a step takes batch_size x devices")
+    devices: int = Field(1, ge=1, description="GPUs (without CUDA: processes) that train one run together")
+    sync_batch_norm: bool = Field(
+        False, description="batch norm over the frames of all devices; mmdet3d's own is over those of each"
+    )
     learning_rate: float | None = Field(None, gt=0, description="start of the cyclic schedule (its peak is 10x)")
     norm_momentum: float | None = Field(
         None, gt=0, le=1, description="batch norm's weight of a new batch; mmdet3d's 0.01 is made for long schedules"
@@ -116,8 +120,11 @@ class TrialConfig(Frozen):
         del content["dataset"]["root"]
         if self.dataset.name != "simulated":
             del content["dataset"]["simulation"]
-        del content["training"]["workers"]
-        del content["teacher"]["training"]["workers"], content["teacher"]["minimum_ap"]
+        for training in (content["training"], content["teacher"]["training"]):
+            del training["workers"]
+            if training["devices"] == 1:
+                del training["devices"], training["sync_batch_norm"]
+        del content["teacher"]["minimum_ap"]
         if self.teacher.checkpoint is not None and (self.distills or self.measures):
             content["teacher"] = {"digest": self.teacher.digest}
         elif not self.distills:
@@ -150,11 +157,19 @@ class TrialConfig(Frozen):
 class Budget(Frozen):
     """What one run may occupy, and how many may run at once."""
 
-    cpus_per_trial: float = Field(1, gt=0)
-    gpus_per_trial: float = Field(0, ge=0, description="fractions share a GPU between runs")
+    cpus_per_trial: float = Field(1, gt=0, description="at least training.devices where runs have no GPU")
+    gpus_per_trial: float = Field(
+        0, ge=0, description="a fraction shares a GPU between runs; more than one needs as many training.devices"
+    )
     teacher_cpus: float = Field(2, gt=0, description="the teacher trains alone, before its students")
     concurrent: int | None = Field(None, ge=1, description="runs at once; null is as many as the resources hold")
     hours: float | None = Field(None, gt=0, description="wall-clock limit of the study; null is none")
+
+    @model_validator(mode="after")
+    def _gpus_are_shared_or_whole(self) -> "Budget":
+        if self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
+            raise ValueError(f"gpus_per_trial must be at most 1 or a whole number, got {self.gpus_per_trial:g}")
+        return self
 
 
 class Point(Frozen):

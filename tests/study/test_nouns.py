@@ -8,7 +8,7 @@ import pytest
 from study.errors import InputError
 from study.overrides import override, parse, validated
 from study.records import RunRecord, StudyFiles, read_record
-from study.spec import StudySpec, TrialConfig
+from study.spec import Budget, StudySpec, TrialConfig
 
 BASE = TrialConfig(method="pointdistiller", parameters={"neighbors": 8})
 
@@ -31,6 +31,8 @@ def record(config: TrialConfig = BASE, **changes) -> RunRecord:
         {"dataset.digest": "abc"},
         {"teacher.training.epochs": 3},
         {"teacher.seed": 4},
+        {"training.devices": 2},
+        {"teacher.training.devices": 2},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -40,11 +42,37 @@ def test_what_decides_the_result_changes_the_key(change):
 
 @pytest.mark.parametrize(
     "change",
-    [{"training.workers": 0}, {"teacher.training.workers": 0}, {"dataset.root": "/elsewhere"}],
+    [
+        {"training.workers": 0},
+        {"teacher.training.workers": 0},
+        {"teacher.minimum_ap": 30},
+        {"training.sync_batch_norm": True},
+        {"dataset.root": "/elsewhere"},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_what_only_this_machine_knows_leaves_the_key_alone(change):
     assert override(BASE, change).key == BASE.key
+
+
+def test_batch_norm_over_several_devices_changes_the_key_of_a_run_on_several():
+    several = override(BASE, {"training.devices": 2})
+    assert override(several, {"training.sync_batch_norm": True}).key != several.key
+
+
+def test_a_run_on_one_device_is_named_without_a_word_about_devices():
+    training = TrialConfig().identity()["training"]
+    assert not {"devices", "sync_batch_norm"} & training.keys()
+
+
+@pytest.mark.parametrize("gpus", [0, 0.5, 1, 4])
+def test_a_run_may_have_a_share_of_a_gpu_or_several_whole_ones(gpus):
+    assert Budget(gpus_per_trial=gpus).gpus_per_trial == gpus
+
+
+def test_a_run_cannot_have_one_and_a_half_gpus():
+    with pytest.raises(ValueError, match=r"gpus_per_trial must be at most 1 or a whole number, got 1\.5"):
+        Budget(gpus_per_trial=1.5)
 
 
 def test_a_student_without_distillation_does_not_depend_on_the_teacher():
