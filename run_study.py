@@ -17,7 +17,7 @@ import typer
 
 from study.errors import InputError
 from study.overrides import override, parse
-from study.records import StudyFiles
+from study.records import RunRecord, StudyFiles
 from study.spec import StudySpec, TrialConfig
 
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -30,6 +30,7 @@ app.add_typer(prepare, name="prepare")
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=3.")]
 Data = Annotated[Path | None, typer.Option(help="A KITTI root prepared by `prepare kitti`; without it: simulated.")]
 Results = Annotated[Path, typer.Option(help="Folder of all studies' results.")]
+Force = Annotated[bool, typer.Option("--force", help="Distill also from a teacher below its teacher.minimum_ap.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -44,6 +45,7 @@ def run(
     address: Annotated[str, typer.Option(help="local (a Ray of its own), auto, or ray://host:port.")] = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Run only what is missing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, start nothing.")] = False,
+    force: Force = False,
 ) -> None:
     """Run a study on Ray and write its report."""
     spec = _study(study, set_, data, name, seeds)
@@ -63,8 +65,9 @@ def run(
 
     ensure(spec.base.dataset, files, _progress())
     outcome = launch(
-        spec, trainable=distill.trainable, resolve=distill.resolve, files=files, address=address, resume=resume
-    )
+        spec, trainable=distill.trainable, resolve=distill.resolve, files=files, address=address, resume=resume,
+        force=force,
+    )  # fmt: skip
     if outcome.finished or outcome.failed:
         _report([files.root])
     if outcome.stopped or outcome.failed:
@@ -77,8 +80,10 @@ def trial(
     data: Data = None,
     results: Results = Path("results"),
     name: Annotated[str, typer.Option(help="Study folder that keeps the record.")] = "trials",
+    force: Force = False,
 ) -> None:
     """Train one run in this process, without Ray; its teacher too where it is missing."""
+    from study.plan import too_weak
     from trainables import distill
     from trainables.data import ensure
 
@@ -86,9 +91,11 @@ def trial(
     config = distill.resolve(override(base, {**_dataset(data, ""), **dict(map(parse, set_))}))
     files = StudyFiles(results, name)
     ensure(config.dataset, files, _progress())
-    if config.distills and config.teacher.checkpoint is None:
+    if config.distills:
         teacher = distill.resolve(config.teacher_run())
-        _train(teacher, files.teachers(), "teacher")
+        weak = too_weak(teacher, _train(teacher, files.teachers(), "teacher"))
+        if weak and not force:
+            raise InputError(weak)
     _train(config, files, config.method)
 
 
@@ -182,16 +189,18 @@ def _dataset(data: Path | None, prefix: str) -> dict[str, Any]:
     return {} if data is None else {f"{prefix}dataset": {"name": "kitti", "root": str(data.absolute())}}
 
 
-def _train(config: TrialConfig, files: StudyFiles, label: str) -> None:
+def _train(config: TrialConfig, files: StudyFiles, label: str) -> RunRecord:
     from trainables import distill
 
     record = files.finished(config.key)
     if record is None:
         files.retry(config.key)
-        print(f"{label} {config.key}: {config.training.epochs} epochs, log in {files.run(config.key) / 'train.log'}")
+        work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
+        print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
         record = distill.run(config, files, label, lambda epoch: print(_line(epoch), flush=True))
     metrics = ", ".join(f"{name} {value:.2f}" for name, value in record.metrics.items() if name.startswith("mAP"))
     print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
+    return record
 
 
 def _line(epoch: Any) -> str:

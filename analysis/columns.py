@@ -31,7 +31,7 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
     """What a run is, and which other runs it may be compared with (`analysis/runs.py` names the columns)."""
     identity = config.identity()
     detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
-    setting = [identity["detector"], identity["dataset"], identity["training"]]
+    setting = [identity["detector"], identity["dataset"], identity.get("training")]
     columns = {
         "method": config.method,
         "seed": config.seed,

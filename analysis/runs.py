@@ -125,7 +125,7 @@ def _teacher_keys(planned: Iterable[TrialConfig]) -> Iterator[str]:
     for config in planned:
         if config.method == "teacher":
             yield config.key  # a row of the study that is trained among the shared teachers
-        elif config.distills and config.teacher.checkpoint is None:
+        elif config.distills:
             yield config.teacher_run().key
 
 

@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 
 from study import cluster
 from study.journal import Search, open_search
-from study.plan import PlannedRun, Resolve, expand, missing, search_bases, teachers
+from study.plan import PlannedRun, Resolve, expand, missing, search_bases, teachers, too_weak
 from study.progress import Progress, record_of, run_of
 from study.records import RunRecord, StudyFiles
 from study.resume import claim, only_driver
@@ -54,6 +54,7 @@ def launch(
     files: StudyFiles,
     address: str = "local",
     resume: bool = False,
+    force: bool = False,
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Run what the study still misses, several runs at a time, and leave one record per run.
@@ -65,6 +66,7 @@ def launch(
         files: where everything of this study lies.
         address: `local` starts a Ray of its own; `auto` or `host:port` joins that cluster.
         resume: go on with the study that is already there.
+        force: distill also from a teacher below its `teacher.minimum_ap`.
         say: where the lines of progress go.
 
     Returns:
@@ -84,8 +86,8 @@ def launch(
         for record in list(files.all()):
             files.retry(record.key)
         search = open_search(spec, bases, files)
-        study = _Study(spec.budget, trainable, files, spec.metric, spec.mode, say)
-        stopped = study.run(missing(needed, files.teachers()), missing(_students(planned), files), search, address)
+        study = _Study(spec.budget, trainable, files, spec.metric, spec.mode, say, force)
+        stopped = study.run(needed, missing(_students(planned), files), search, address)
         _adopt_teachers(planned, files)
     failed = sum(record.status == "failed" for record in files.all())
     outcome = Outcome(sum(1 for _ in files.all()) - failed, failed, stopped)
@@ -105,26 +107,27 @@ class _Study:
         metric: str,
         mode: str,
         say: Callable[[str], None],
+        force: bool,
     ) -> None:
         self.budget, self.files, self.metric, self.mode, self.say = budget, files, metric, mode, say
+        self.force = force
         self.trainable = _one_run(trainable)
         self.deadline = time.monotonic() + budget.hours * 3600 if budget.hours else None
 
     def run(self, needed: list[PlannedRun], points: list[PlannedRun], search: Search, address: str) -> str | None:
         """All phases; returns why they stopped early, or None."""
-        total = len(needed) + len(points) + search.trials
+        untaught = missing(needed, self.files.teachers())
+        total = len(untaught) + len(points) + search.trials
         if not total:
             self.say("nothing is missing")
             return None
         self.progress = Progress(total, self.metric, self.say)
         with _ray(address):
-            self._check(bool(needed))
+            self._check(bool(untaught))
             try:
-                self._fixed("teachers", needed, self.files.teachers(), self._resources(teacher=True))
-                for run in needed:
-                    record = self.files.teachers().record(run.config.key)
-                    if record is None or record.status == "failed":
-                        return f"the teacher {run.config.key} failed ({record.error if record else 'no record'})"
+                self._fixed("teachers", untaught, self.files.teachers(), self._resources(teacher=True))
+                if unfit := self._unfit(needed):
+                    return unfit
                 self._fixed("points", points, self.files, self._resources())
                 if search.searcher is not None:
                     self._phase("search", search.trials, self._resources(), search_alg=search.searcher)
@@ -133,6 +136,19 @@ class _Study:
             except _TimeIsUpError:
                 return f"the limit of budget.hours={self.budget.hours:g} is reached"
         self.say(self.progress.summary())
+        return None
+
+    def _unfit(self, needed: list[PlannedRun]) -> str | None:
+        """Why there is no teacher to learn from: one has no result, or a result that is too low and not forced."""
+        for run in needed:
+            record = self.files.teachers().record(run.config.key)
+            if record is None or record.status == "failed":
+                return f"the teacher {run.config.key} failed ({record.error if record else 'no record'})"
+            weak = too_weak(run.config, record)
+            if weak and not self.force:
+                return weak
+            if weak:
+                self.say(f"forced: {weak.partition('. ')[0]}")
         return None
 
     def _check(self, with_teacher: bool) -> None:

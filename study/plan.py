@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 from study.errors import InputError
 from study.overrides import override
-from study.records import StudyFiles
+from study.records import RunRecord, StudyFiles
 from study.space import Switches, choices, corners, switched
 from study.spec import StudySpec, TrialConfig
 
 Resolve = Callable[[TrialConfig], TrialConfig]
 """Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
+
+TEACHING = "mAP/3d/moderate"
+"""What a teacher is judged by, whatever the study asks about: BEV AP can look right where 3D boxes are wrong."""
 
 
 class PlannedRun(NamedTuple):
@@ -56,19 +59,31 @@ def search_bases(spec: StudySpec, resolve: Resolve) -> dict[Switches, TrialConfi
 
 
 def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -> list[TrialConfig]:
-    """The teachers to train before anything else: one per distinct teacher run, none where a checkpoint is given.
+    """The teachers to train, or to validate where a checkpoint is given, before anything else: each of them once.
 
-    A point of method=teacher is one of them: it is trained among the shared teachers too.
+    A point of method=teacher is one of them: it is run among the shared teachers too.
     """
     runs: dict[str, TrialConfig] = {}
     wanted = [run.config for run in planned]
     for config in [*wanted, *search_bases(spec, resolve).values()]:
         if config.method == "teacher":
             runs.setdefault(config.key, config)
-        elif config.distills and config.teacher.checkpoint is None:
+        elif config.distills:
             teacher = resolve(config.teacher_run())
             runs.setdefault(teacher.key, teacher)
     return list(runs.values())
+
+
+def too_weak(teacher: TrialConfig, record: RunRecord) -> str | None:
+    """Why nothing should be distilled from a teacher that was trained or measured, or None where it is good enough."""
+    reached, floor = record.metrics.get(TEACHING), teacher.teacher.floor
+    if reached is None or reached >= floor:
+        return None
+    return (
+        f"the teacher {teacher.teacher.checkpoint or teacher.key} reaches {reached:.1f} {TEACHING} on the validation "
+        f"split, below teacher.minimum_ap={floor:g}. Checkpoints from before mmdet3d 1.0 score low under its "
+        "coordinates. Give another, or set teacher.minimum_ap, or distill from this one with --force"
+    )
 
 
 def missing(planned: Iterable[PlannedRun], files: StudyFiles) -> list[PlannedRun]:

@@ -102,7 +102,7 @@ class Progress(Callback):
 
     def _result(self, trial: Trial, result: dict[str, Any]) -> str:
         parts = []
-        if "epochs" in result:
+        if result.get("epochs"):  # a given teacher is validated without one
             parts.append(f"epoch {result.get('epoch', 0)}/{result['epochs']}")
         if isinstance(result.get(self.metric), (int, float)):
             parts.append(f"{self.metric} {result[self.metric]:.1f}")

@@ -28,7 +28,9 @@ def export_detector(config: TrialConfig, network: torch.nn.Module, folder: Path)
     if config.detector.range:
         detector.lay_range(cfg.test_dataloader, config.detector.range)
     cfg.dump(str(folder / "detector.py"))
-    state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    state = network.state_dict()  # not copied: it carries the version by which mmdet3d knows sparse kernels' layout
+    for name, tensor in state.items():
+        state[name] = tensor.cpu()
     content: dict[str, Any] = {"meta": {"dataset_meta": {"classes": list(spec.classes)}, "key": config.key}}
     whole = BytesIO()  # torch hides a full disk behind an error of its own
     torch.save({**content, "state_dict": state}, whole)

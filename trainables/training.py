@@ -18,6 +18,7 @@ from trainables import detector, distiller
 from trainables.datasets import kitti, kitti_loading, kitti_metric  # noqa: F401  registered by name
 from trainables.journal import EpochSeed, Journal, seed_worker
 from trainables.model import StudentModel
+from trainables.weights import load_weights
 
 from mmdet3d.registry import MODELS  # isort: skip  after the operators
 from mmengine.registry import FUNCTIONS, init_default_scope  # isort: skip
@@ -43,7 +44,7 @@ def build_runner(
     """
     spec = detector.load(config.detector.name)
     cfg = spec.load(config.detector, teacher=config.method == "teacher")
-    _lay_data(cfg, data, config)
+    lay_data(cfg, data, config)
     _schedule(cfg, config.training)
     journal = Journal(folder, spec.classes, tell)
     runner = Runner(
@@ -67,31 +68,6 @@ def build_runner(
         cfg=cfg,
     )
     return runner, journal
-
-
-def load_weights(network: torch.nn.Module, path: Path) -> None:
-    """Load a detector checkpoint, all of it.
-
-    Raises:
-        InputError: no such file, not a checkpoint, or one of another architecture.
-    """
-    if not path.is_file():
-        raise InputError(f"checkpoint {path} does not exist")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        state = content.get("state_dict", content)
-        ours = network.state_dict()
-        missing, unexpected = sorted(ours.keys() - state.keys()), sorted(state.keys() - ours.keys())
-        reshaped = [f"{n} {list(state[n].shape)}" for n in ours if n in state and state[n].shape != ours[n].shape]
-    except Exception as error:
-        raise InputError(f"{path} is not a checkpoint that can be read: {str(error).splitlines()[0]}") from None
-    for problem, keys in (("lacks", missing), ("has in excess", unexpected), ("has in another shape", reshaped)):
-        if keys:
-            raise InputError(
-                f"{path} is a checkpoint of another architecture than {type(network).__name__} as configured: "
-                f"it {problem} {len(keys)} of {len(ours)} tensors, the first is {keys[0]}"
-            )
-    network.load_state_dict(state)
 
 
 def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
@@ -134,7 +110,7 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
+def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
     """Point loaders, ground-truth database and metric at a root; lay the pipelines on the detector's range."""
     training, root = config.training, f"{data}/"
     used = [cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]

@@ -155,6 +155,23 @@ def test_a_teacher_that_fails_stops_the_study_before_its_students(cluster, tmp_p
     assert (outcome.finished, outcome.failed) == (0, 0)
 
 
+def test_a_teacher_below_its_minimum_stops_the_study_until_it_is_forced(cluster, tmp_path):
+    base = {"method": "pointdistiller", "training": {"epochs": 2}}
+    base["teacher"] = {"training": {"epochs": 2}, "minimum_ap": 60}
+    spec, files, lines = toy(base=base, seeds=[0]), StudyFiles(tmp_path, "toy"), []
+    refused = run(spec, tmp_path, cluster)
+    assert (refused.finished, refused.failed) == (0, 0)
+    assert "reaches 48.0 mAP/3d/moderate" in (refused.stopped or "")
+    assert "teacher.minimum_ap=60" in (refused.stopped or "")
+    again = run(spec, tmp_path, cluster, resume=True, say=lines.append)
+    assert again.stopped == refused.stopped
+    assert not any("teachers" in line for line in lines), "the teacher was run twice"
+    forced = run(spec, tmp_path, cluster, resume=True, force=True, say=lines.append)
+    assert (forced.finished, forced.failed, forced.stopped) == (2, 0, None)
+    assert any(line.startswith("forced: the teacher") for line in lines)
+    assert len(list(files.teachers().all())) == 1
+
+
 @pytest.mark.parametrize("key", ["cpus_per_trial", "gpus_per_trial", "teacher_cpus"])
 def test_what_no_node_holds_is_refused_at_once(cluster, tmp_path, key):
     budget = {"teacher_cpus": 1, key: 64}

@@ -10,7 +10,7 @@ from toy_study import DEFAULTS, resolve, toy
 from study import catalogue
 from study.errors import InputError
 from study.overrides import override
-from study.plan import expand, missing, search_bases, teachers
+from study.plan import expand, missing, search_bases, teachers, too_weak
 from study.progress import duration, name_of
 from study.records import RunRecord, StudyFiles
 from study.resume import first_difference
@@ -48,10 +48,31 @@ def test_students_alone_need_no_teacher():
     assert teachers(spec, expand(spec, resolve), resolve) == []
 
 
-def test_a_given_checkpoint_needs_no_teacher_run():
+def test_a_given_checkpoint_is_measured_by_one_run_for_all():
     base = {"method": "pointdistiller", "teacher": {"checkpoint": "/t.pth", "digest": "d"}}
     spec = toy(base=base, search={"trials": 2})
-    assert teachers(spec, expand(spec, resolve), resolve) == []
+    (run,) = teachers(spec, expand(spec, resolve), resolve)
+    assert run.measures
+    assert run.identity().keys() == {"method", "parameters", "detector", "dataset", "teacher"}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "reached", "weak"),
+    [
+        ({}, 0.0, False),
+        ({"minimum_ap": 30}, 29.9, True),
+        ({"minimum_ap": 30}, 30.0, False),
+        ({"checkpoint": "/t.pth"}, 19.9, True),
+        ({"checkpoint": "/t.pth"}, 20.0, False),
+        ({"checkpoint": "/t.pth", "minimum_ap": 0}, 0.0, False),
+    ],
+)
+def test_a_teacher_is_too_weak_below_its_minimum_or_as_a_checkpoint_below_twenty(teacher, reached, weak):
+    config = TrialConfig(method="pointdistiller", teacher=teacher).teacher_run()
+    record = RunRecord(
+        key=config.key, study="t", config=config, status="finished", metrics={"mAP/3d/moderate": reached}
+    )
+    assert bool(too_weak(config, record)) is weak
 
 
 def test_a_search_alone_needs_its_teacher():

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +78,10 @@ def toy(**changes: Any) -> StudySpec:
     return StudySpec.model_validate({**content, **changes})
 
 
-def run(
-    spec: StudySpec, results: Path, address: str = "local", resume: bool = False, say: Callable[[str], None] = print
-) -> Outcome:
-    """Launch the toy study."""
+def run(spec: StudySpec, results: Path, address: str = "local", **options: Any) -> Outcome:
+    """Launch the toy study; `options` are `launch`'s resume, force and say."""
     files = StudyFiles(results, spec.name)
-    return launch(spec, trainable=train, resolve=resolve, files=files, address=address, resume=resume, say=say)
+    return launch(spec, trainable=train, resolve=resolve, files=files, address=address, **options)
 
 
 def long_search() -> StudySpec:
@@ -95,4 +92,5 @@ def long_search() -> StudySpec:
 
 
 if __name__ == "__main__":
-    run(long_search(), Path(sys.argv[1]), sys.argv[2], "--resume" in sys.argv, say=lambda line: print(line, flush=True))
+    resume = "--resume" in sys.argv
+    run(long_search(), Path(sys.argv[1]), sys.argv[2], resume=resume, say=lambda line: print(line, flush=True))

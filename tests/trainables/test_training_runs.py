@@ -15,7 +15,8 @@ from study.records import StudyFiles
 from study.spec import TrialConfig
 from trainables import data, distill
 from trainables.journal import average_precision
-from trainables.training import build_detector, load_weights
+from trainables.training import build_detector
+from trainables.weights import load_weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -31,9 +31,9 @@ def config(**changes: Any) -> TrialConfig:
 
 
 def train(files: StudyFiles, **changes: Any):
-    """Train a run (and its teacher where it has none) and return its record."""
+    """Train a run (and its teacher where it has none, or measure a given one) and return its record."""
     run = config(**changes)
-    if run.distills and run.teacher.checkpoint is None:
+    if run.distills:
         teacher = distill.resolve(run.teacher_run())
         if files.teachers().finished(teacher.key) is None:
             distill.run(teacher, files.teachers())
