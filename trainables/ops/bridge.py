@@ -3,9 +3,10 @@
 `install()` is called before mmdet3d is imported. Where mmcv was installed without compiled operators (`mmcv-lite`,
 which needs no compiler), it puts a module in the place of `mmcv._ext`: the operators of this folder under mmcv's names,
 and for every other name a function that raises when it is called, so that mmdet3d imports as a whole. A full mmcv is
-left alone. Where CUDA is absent, KITTI's evaluation gets the CPU IoU in the place of its numba.cuda kernel, and
-spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally mmdet3d's numba functions are cached on disk
-(`numba_cache`).
+left alone. KITTI's evaluation gets the CPU IoU in the place of its numba.cuda kernel, with CUDA too: numba's own CUDA
+target has stood still at toolkit 12.4 (`CTK_SUPPORTED` in numba/cuda/cudadrv/nvvm.py), and torch here brings 13. Where
+CUDA is absent, spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally mmdet3d's numba
+functions are cached on disk (`numba_cache`).
 
 An operator is added with one file in this folder: `EXTENSION` maps names of `mmcv._ext` to functions, `REPLACES` maps
 Python modules to the functions to exchange in them, for mmcv code that asks for CUDA above `_ext`.
@@ -58,10 +59,9 @@ def install() -> None:
         logger.info(
             "mmcv has no compiled operators; on the CPU: %s; all others raise when called", ", ".join(sorted(served))
         )
+    _serve_evaluation()
     if not torch.cuda.is_available():
-        _serve_evaluation()
         _mend_spconv()
-        logger.info("no CUDA: KITTI's evaluation uses the CPU's rotated IoU")
     # numba's OpenMP layer sets the thread count of the whole process, torch's too, to the number of cores: runs that
     # share a machine would crowd each other, and a run would not repeat itself bit for bit after its first evaluation.
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
