@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 
 from study import cluster
 from study.journal import Search, open_search
-from study.plan import PlannedRun, Resolve, expand, missing, search_bases, teachers, too_weak
+from study.plan import PlannedRun, Resolve, check_devices, expand, missing, search_bases, teachers, too_weak
 from study.progress import Progress, record_of, run_of
 from study.records import RunRecord, StudyFiles
 from study.resume import claim, only_driver
@@ -78,6 +78,7 @@ def launch(
     planned = expand(spec, resolve)
     bases = search_bases(spec, resolve)
     needed = [PlannedRun("teacher", config) for config in teachers(spec, planned, resolve)]
+    check_devices(spec.budget, [*(run.config for run in [*planned, *needed]), *bases.values()])
     with only_driver(files):
         claim(spec, files, resume)
         files.write_plan(planned)

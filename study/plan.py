@@ -7,7 +7,7 @@ from study.errors import InputError
 from study.overrides import override
 from study.records import RunRecord, StudyFiles
 from study.space import Switches, choices, corners, switched
-from study.spec import StudySpec, TrialConfig
+from study.spec import Budget, StudySpec, TrialConfig
 
 Resolve = Callable[[TrialConfig], TrialConfig]
 """Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
@@ -72,6 +72,27 @@ def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -
             teacher = resolve(config.teacher_run())
             runs.setdefault(teacher.key, teacher)
     return list(runs.values())
+
+
+def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:
+    """Make sure that every process of every run gets a GPU of its own, or a core where runs have no GPU.
+
+    Raises:
+        InputError: the number of processes and the budget do not fit; says which keys to set.
+    """
+    for run in runs:
+        teaches, devices = run.method == "teacher", run.training.devices
+        key = "base.teacher.training.devices" if teaches else "base.training.devices"
+        cores, purse = (budget.teacher_cpus, "teacher_cpus") if teaches else (budget.cpus_per_trial, "cpus_per_trial")
+        if run.measures:  # validated, by one process
+            continue
+        if budget.gpus_per_trial and devices != max(1, budget.gpus_per_trial):
+            raise InputError(
+                f"{key}={devices} and budget.gpus_per_trial={budget.gpus_per_trial:g} must be the same number: "
+                "each process of a run trains on a GPU of its own"
+            )
+        if not budget.gpus_per_trial and devices > max(1, cores):
+            raise InputError(f"{key}={devices} processes need as many cores, got budget.{purse}={cores:g}")
 
 
 def too_weak(teacher: TrialConfig, record: RunRecord) -> str | None:

@@ -172,10 +172,10 @@ def test_a_teacher_below_its_minimum_stops_the_study_until_it_is_forced(cluster,
     assert len(list(files.teachers().all())) == 1
 
 
-@pytest.mark.parametrize("key", ["cpus_per_trial", "gpus_per_trial", "teacher_cpus"])
-def test_what_no_node_holds_is_refused_at_once(cluster, tmp_path, key):
-    budget = {"teacher_cpus": 1, key: 64}
-    with pytest.raises(InputError, match=rf"budget\.{key}=64 fits on no node of this Ray: the largest has"):
+@pytest.mark.parametrize(("key", "amount"), [("cpus_per_trial", 64), ("gpus_per_trial", 1), ("teacher_cpus", 64)])
+def test_what_no_node_holds_is_refused_at_once(cluster, tmp_path, key, amount):
+    budget = {"teacher_cpus": 1, key: amount}
+    with pytest.raises(InputError, match=rf"budget\.{key}={amount} fits on no node of this Ray: the largest has"):
         run(toy(budget=budget), tmp_path, cluster)
 
 

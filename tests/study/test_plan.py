@@ -10,12 +10,12 @@ from toy_study import DEFAULTS, resolve, toy
 from study import catalogue
 from study.errors import InputError
 from study.overrides import override
-from study.plan import expand, missing, search_bases, teachers, too_weak
+from study.plan import check_devices, expand, missing, search_bases, teachers, too_weak
 from study.progress import duration, name_of
 from study.records import RunRecord, StudyFiles
 from study.resume import first_difference
 from study.space import carry, compose, corners, suggest
-from study.spec import SearchSpace, StudySpec, TrialConfig
+from study.spec import Budget, SearchSpace, StudySpec, TrialConfig
 
 
 def test_every_point_runs_for_every_seed():
@@ -41,6 +41,36 @@ def test_a_point_with_an_unknown_key_is_refused():
 def test_all_distilled_runs_share_one_teacher():
     spec = toy()
     assert [run.method for run in teachers(spec, expand(spec, resolve), resolve)] == ["teacher"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "devices"),
+    [({}, 1), ({"cpus_per_trial": 0.5}, 1), ({"cpus_per_trial": 2}, 2), ({"gpus_per_trial": 0.5}, 1),
+     ({"gpus_per_trial": 4}, 4)],
+)  # fmt: skip
+def test_a_run_has_a_gpu_or_a_core_for_each_of_its_processes(budget, devices):
+    check_devices(Budget(**budget), [override(TrialConfig(), {"training.devices": devices})])
+
+
+@pytest.mark.parametrize(
+    ("budget", "run", "complaint"),
+    [
+        ({"cpus_per_trial": 1}, {"training.devices": 2}, r"base\.training\.devices=2 .* budget\.cpus_per_trial=1"),
+        ({"teacher_cpus": 2}, {"method": "teacher", "training.devices": 4},
+         r"base\.teacher\.training\.devices=4 .* budget\.teacher_cpus=2"),
+        ({"gpus_per_trial": 2}, {}, r"base\.training\.devices=1 and budget\.gpus_per_trial=2 must be the same"),
+        ({"gpus_per_trial": 0.5}, {"training.devices": 2}, r"devices=2 and budget\.gpus_per_trial=0\.5 must be"),
+        ({"gpus_per_trial": 2}, {"method": "teacher"}, r"base\.teacher\.training\.devices=1 and budget"),
+    ],
+)  # fmt: skip
+def test_processes_without_a_gpu_or_a_core_of_their_own_are_refused(budget, run, complaint):
+    with pytest.raises(InputError, match=complaint):
+        check_devices(Budget(**budget), [override(TrialConfig(), run)])
+
+
+def test_a_teacher_that_is_only_validated_needs_one_device():
+    given = {"method": "teacher", "teacher.checkpoint": "/t.pth", "teacher.digest": "d"}
+    check_devices(Budget(gpus_per_trial=4), [override(TrialConfig(), given)])
 
 
 def test_students_alone_need_no_teacher():
