@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from study.errors import InputError
 from study.spec import DetectorConfig
 from trainables.detector import Reading, grid, scaled
 from trainables.features import Batch, Map, Predictions, Rows
@@ -44,6 +45,11 @@ def stages(seen: Mapping[str, Any], network: Any) -> tuple[Map, ...]:
     return tuple(_map(values, network) for values in seen["backbone"])
 
 
+def forward(network: Any, batch: Batch) -> None:
+    """Backbone, neck and head; mmdet3d's own forward pass without losses calls the head past its hooks."""
+    network.bbox_head(network.extract_feat(batch.inputs))
+
+
 def cells(features: Map) -> Rows:
     """Every cell of a map as a row: B*H*W x C."""
     batch, _, height, width = features.values.shape
@@ -76,8 +82,10 @@ def place(model: Any, detector: DetectorConfig, multiple: int) -> tuple[list[flo
         The range, the edge of a voxel in x and y (both in m), and the cells along x and along y.
 
     Raises:
-        InputError: the cells do not fit.
+        InputError: the cells do not fit, or a number of points was given.
     """
+    if detector.points is not None:
+        raise InputError(f"detector.points is for detectors of raw points; {detector.name} takes every point")
     layer = model.data_preprocessor.voxel_layer
     limits = list(detector.range or layer.point_cloud_range)
     edge = detector.pillar or layer.voxel_size[0]

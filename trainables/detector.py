@@ -34,10 +34,6 @@ def _square_root(compression: float) -> float:
     return compression**-0.5
 
 
-def _without_losses(network: Any, batch: Batch) -> None:
-    network(batch.inputs, batch.samples, "tensor")
-
-
 @dataclass(frozen=True)
 class DetectorSpec:
     """One detector family.
@@ -62,7 +58,7 @@ class DetectorSpec:
     kind: str
     taps: Mapping[str, Tap]
     readings: Mapping[str, Reading]
-    forward: Callable[[Any, Batch], None] = _without_losses
+    forward: Callable[[Any, Batch], None]
     shrink: Callable[[float], float] = _square_root
     classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
 

@@ -62,4 +62,5 @@ SPEC = DetectorSpec(
     kind="pillars",
     taps={"pillars": Tap("voxel_encoder"), **bev.taps(LAYERS)},
     readings={"rows": Reading(("pillars",), rows), **bev.readings(LAYERS)},
+    forward=bev.forward,
 )

@@ -65,4 +65,5 @@ SPEC = DetectorSpec(
     kind="cells",
     taps=bev.taps(LAYERS),
     readings={"rows": Reading(("backbone",), rows), **bev.readings(LAYERS)},
+    forward=bev.forward,
 )

@@ -94,12 +94,12 @@ def _add(total: Tensor, rows: Tensor, values: Tensor) -> None:
 def _pairs(pairs: Tensor, numbers: Tensor, inverse: bool, subm: bool) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(offset, input rows, output rows) of every kernel offset that connects any, the center of `subm` left out."""
     counts = numbers.tolist()
+    last = len(counts) - 1
     sources, targets = pairs[int(inverse)], pairs[int(not inverse)]
-    for offset, count in enumerate(counts):
-        if subm:
-            if offset == len(counts) // 2:
-                continue
-            if offset > len(counts) // 2:  # spconv counts only one half of a symmetric neighborhood
-                count = counts[len(counts) - 1 - offset]
+    for offset in range(len(counts)):
+        if subm and offset == last // 2:
+            continue
+        # Of a symmetric neighborhood spconv counts one half only.
+        count = counts[min(offset, last - offset) if subm else offset]
         if count > 0:
             yield offset, sources[offset, :count].long(), targets[offset, :count].long()
