@@ -12,8 +12,13 @@ import torch
 from study.errors import InputError
 from study.plan import too_weak
 from study.records import StudyFiles
-from trainables import distill, teachers
+from study.spec import TrialConfig
+from tests.trainables.small_detectors import small
+from trainables import detector, distill, teachers
+from trainables.training import build_detector
 from trainables.weights import read_weights
+
+from mmdet3d.apis import init_model  # isort: skip  after the operators
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DISTILLED = {"method": "pointdistiller", "parameters": {"samples": 64, "neighbors": 8}}
@@ -61,6 +66,20 @@ def test_a_students_record_holds_its_teachers_metrics(files, distilled):
     noted = {name: value for name, value in distilled.facts.items() if name.startswith("teacher/")}
     assert noted == {f"teacher/{name}": value for name, value in teacher.metrics.items()}
     assert len(noted) == 24
+
+
+@pytest.mark.parametrize("family", detector.names())
+def test_a_checkpoint_of_every_detector_is_measured_and_exported_for_mmdet3d(files, tmp_path, family):
+    size = small(family)
+    given = build_detector(TrialConfig(detector=size), teacher=True).state_dict()
+    torch.save({"meta": {}, "state_dict": dict(given)}, tmp_path / "given.pth")
+    run = tiny_run.config(
+        method="teacher", teacher__checkpoint=str(tmp_path / "given.pth"), detector=size.model_dump(mode="json")
+    )
+    assert len(distill.run(run, files).metrics) == 24
+    folder = files.run(run.key)
+    plain = init_model(str(folder / "detector.py"), str(folder / "detector.pth"), device="cpu").state_dict()
+    assert all(torch.equal(plain[name], given[name]) for name in given)
 
 
 def test_the_same_teacher_and_data_are_measured_once_whatever_its_path_and_its_students(checkpoint, tmp_path):
