@@ -33,6 +33,10 @@ QUIET = {
 }
 
 
+ON_WORKERS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+"""A run that was given no GPU must see none: Ray 2.60 leaves it CUDA_VISIBLE_DEVICES as the node has it."""
+
+
 def join(address: str) -> None:
     """Connect this process to Ray. `local` always starts a new one, which ends with this process.
 
@@ -56,7 +60,7 @@ def join(address: str) -> None:
     options: dict[str, Any] = {
         "log_to_driver": "PDSTUDY_DEBUG" in os.environ,
         "logging_level": logging.ERROR,
-        "job_config": JobConfig(_py_driver_sys_path=[str(PROJECT)]),
+        "job_config": JobConfig(_py_driver_sys_path=[str(PROJECT)], runtime_env={"env_vars": ON_WORKERS}),
     }
     try:
         if address == "local":

@@ -37,10 +37,13 @@ TROUBLE = [
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """Address of a Ray of three CPUs that no study started."""
-    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--port=0", "--num-cpus=3", "--block"]
-    quiet = ["--disable-usage-stats", "--include-dashboard=false", "--object-store-memory=100000000"]
-    with subprocess.Popen([*command, *quiet], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ray:
+    """Address of a Ray of three CPUs that no study started, on a machine whose GPU it does not give away."""
+    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--port=0", "--num-cpus=3", "--num-gpus=0"]
+    quiet = ["--block", "--disable-usage-stats", "--include-dashboard=false", "--object-store-memory=100000000"]
+    with subprocess.Popen(
+        [*command, *quiet], env={**os.environ, "CUDA_VISIBLE_DEVICES": "0"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as ray:  # fmt: skip
         assert ray.stdout is not None
         try:
             lines = iter(ray.stdout.readline, "")
@@ -107,6 +110,11 @@ def test_the_teacher_is_trained_once_and_kept_for_every_study(troubled):
 def test_a_run_has_as_many_threads_as_cpus(troubled):
     _, files, _, _ = troubled
     assert {record.facts["threads"] for record in files.all()} == {1.0}
+
+
+def test_a_run_that_was_given_no_gpu_sees_none(troubled):
+    _, files, _, _ = troubled
+    assert {record.facts["sees_gpus"] for record in files.all()} == {0.0}
 
 
 def test_progress_counts_all_runs_and_names_the_metric(troubled):

@@ -36,6 +36,7 @@ def train(tune_config: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
     facts = {"pid": float(os.getpid()), "threads": float(os.environ.get("OMP_NUM_THREADS", "0"))}
+    facts["sees_gpus"] = float(os.environ.get("CUDA_VISIBLE_DEVICES") != "")
     epochs = config.training.epochs
     checkpoint = folder / "checkpoint"
     try:
