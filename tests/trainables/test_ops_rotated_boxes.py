@@ -153,3 +153,17 @@ def test_boxes_with_four_columns_are_refused():
 def test_fewer_scores_than_boxes_are_refused():
     with pytest.raises(ValueError, match="one for each box"):
         rotated_nms(np.ones((3, 5)), np.ones(2), 0.5)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.8, 0.85, 0.99, 1.0])
+def test_nms_of_a_crowd_keeps_the_boxes_that_all_ious_say(threshold):
+    generator = np.random.default_rng(12)
+    boxes = np.repeat(boxes_of(20, 13), 20, axis=0) + generator.normal(0, 0.05, (400, 5))
+    scores, kept = generator.random(400), []
+    boxes[:, 2:4] = np.abs(boxes[:, 2:4])
+    boxes[::9] = boxes[1::9][: len(boxes[::9])]
+    ious = rotated_iou(boxes, boxes)
+    for i in np.argsort(-scores):
+        if (ious[kept, i] <= threshold).all():
+            kept.append(int(i))
+    assert rotated_nms(boxes, scores, threshold).tolist() == kept
