@@ -13,25 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from ray import cloudpickle, tune
-from ray.exceptions import RayActorError, RayTaskError
+from ray import tune
 from ray.tune.experiment import Trial
 
 from study import cluster
 from study.journal import Search, open_search
 from study.plan import PlannedRun, Resolve, check_devices, expand, missing, search_bases, teachers, too_weak
-from study.progress import Progress, record_of, run_of
-from study.records import RunRecord, StudyFiles
+from study.progress import Progress, run_of
+from study.recording import RETRIES, Guard, TimeIsUpError, Trainable, recorded
+from study.records import StudyFiles
 from study.resume import claim, only_driver
 from study.space import carry, compose
 from study.spec import Budget, StudySpec
-
-Trainable = Callable[[dict[str, Any]], None]
-RETRIES = 2
-"""How often a run whose process or node died is started again; it goes on from its own checkpoint."""
 
 
 class Outcome(NamedTuple):
@@ -40,10 +35,6 @@ class Outcome(NamedTuple):
     finished: int
     failed: int
     stopped: str | None
-
-
-class _TimeIsUpError(Exception):
-    """The study's wall-clock limit is reached; open runs stay open and can be resumed."""
 
 
 def launch(
@@ -112,7 +103,7 @@ class _Study:
     ) -> None:
         self.budget, self.files, self.metric, self.mode, self.say = budget, files, metric, mode, say
         self.force = force
-        self.trainable = _one_run(trainable)
+        self.trainable = recorded(trainable)
         self.deadline = time.monotonic() + budget.hours * 3600 if budget.hours else None
 
     def run(self, needed: list[PlannedRun], points: list[PlannedRun], search: Search, address: str) -> str | None:
@@ -134,7 +125,7 @@ class _Study:
                     self._phase("search", search.trials, self._resources(), search_alg=search.searcher)
             except KeyboardInterrupt:
                 return "interrupted"
-            except _TimeIsUpError:
+            except TimeIsUpError:
                 return f"the limit of budget.hours={self.budget.hours:g} is reached"
         self.say(self.progress.summary())
         return None
@@ -196,73 +187,10 @@ class _Study:
                 storage_path=str(self.files.tune),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
-                callbacks=[_Guard(self.deadline), self.progress],
+                callbacks=[Guard(self.deadline), self.progress],
             ),
         )
         tuner.fit()
-
-
-class _Guard(tune.Callback):
-    """Writes the record of a run that could not write its own, and ends the study at its wall-clock limit."""
-
-    def __init__(self, deadline: float | None) -> None:
-        self.deadline = deadline
-
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            raise _TimeIsUpError
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tune gives a run up. Only a run that was killed, or never came to life, has no record by now."""
-        if record_of(trial.config) is None:
-            _write_failure(trial.config, _reason(trial))
-
-
-def _reason(trial: Trial) -> str:
-    file = trial.pickled_error_file
-    error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).exists() else None
-    if isinstance(error, RayActorError):
-        return f"its process died {RETRIES + 1} times (killed, out of memory, or its node was lost)"
-    return _one_line(error.cause if isinstance(error, RayTaskError) else error)
-
-
-def _one_line(error: BaseException | None) -> str:
-    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__} without a message"
-
-
-def _write_failure(tune_config: dict[str, Any], reason: str) -> None:
-    config, files, label = compose(run_of(tune_config))
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    record = RunRecord(
-        key=config.key, study=files.study, label=label, config=config, status="failed", error=reason, started=started
-    )
-    files.write(record)
-
-
-def _one_run(trainable: Trainable) -> Trainable:
-    """What Tune calls, on a worker: a run that has a record is answered from it, and no run ends without one."""
-
-    def run(tune_config: dict[str, Any]) -> None:
-        config, files, _ = compose(run_of(tune_config))
-        record = files.record(config.key)
-        if record is None:
-            try:
-                trainable(run_of(tune_config))
-                if files.record(config.key) is None:
-                    raise RuntimeError("the run ended without a record of its result")
-            except Exception as error:
-                if files.record(config.key) is None:
-                    _write_failure(tune_config, _one_line(error))
-                raise
-        elif record.status == "failed":
-            raise RuntimeError(record.error)
-        else:
-            epochs = config.training.epochs
-            tune.report({**record.metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
-
-    return run
 
 
 def _folder(trial: Trial) -> str:

@@ -42,7 +42,10 @@ RULES = {
     "run_study.py": Rule(("study", "trainables", "analysis")),
     "study": Rule(("study",), never=TRAINING | SCHEDULING),
     "study/space.py": Rule(("study",), never=TRAINING | {"ray"}),
-    **{f"study/{name}.py": Rule(("study",), never=TRAINING) for name in ("launch", "progress", "journal", "cluster")},
+    **{
+        f"study/{name}.py": Rule(("study",), never=TRAINING)
+        for name in ("launch", "recording", "progress", "journal", "cluster")
+    },
     "analysis": Rule(("analysis", *NOUNS), never=TRAINING | SCHEDULING),
     "trainables": Rule(("trainables", *NOUNS, "study.space")),
     "trainables/distillers": Rule(("trainables", *NOUNS), ("trainables.detector", "trainables.detectors")),
