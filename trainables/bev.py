@@ -3,6 +3,8 @@
 mmdet3d builds both from the same parts (SECOND backbone, SECONDFPN, Anchor3DHead), so both are read here.
 """
 
+import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,7 +124,20 @@ def _predictions(head_outputs: Any, network: Any) -> Predictions:
         decoded = head.bbox_coder.decode(priors.reshape(-1, head.box_code_size)[anchors], codes[scan, anchors])
         return torch.cat([decoded[:, :2], decoded[:, 2:3] + decoded[:, 5:6] / 2, decoded[:, 3:7]], dim=1)
 
-    return Predictions(_per_anchor(scores, head.num_classes), codes, decode, _per_anchor(directions, 2))
+    def assign(batch: Batch) -> Tensor:
+        anchors = head.get_anchors([scores.shape[-2:]], batch.samples, device=codes.device)
+        # The assigner replaces the boxes that it is given by their tensor, so it is given a record of its own.
+        truth = [copy.copy(sample.gt_instances_3d) for sample in batch.samples]
+        (labels, *_), (weights, *_) = head.anchor_target_3d(
+            anchors, truth, [sample.metainfo for sample in batch.samples], num_classes=head.num_classes,
+            label_channels=head.cls_out_channels, sampling=head.sampling,
+        )[:2]  # fmt: skip
+        return labels.where(labels < head.num_classes, -1).where(weights > 0, -2)
+
+    return Predictions(
+        _per_anchor(scores, head.num_classes), codes, decode, _per_anchor(directions, 2),
+        half_circle=head.dir_offset - math.pi * head.dir_limit_offset, angle=6, assign=assign,
+    )  # fmt: skip
 
 
 def _per_anchor(output: Tensor, width: int) -> Tensor:

@@ -59,6 +59,12 @@ class Predictions:
     """(scan, M indices of anchors) -> M x 7 boxes: center x, y, z, length, width, height in m, yaw in rad."""
     directions: Tensor | None = None
     """B x A x 2 logits of the heading's half circle; None where the head has none."""
+    half_circle: float = 0.0
+    """Where the first of the two half circles begins, rad."""
+    angle: int | None = None
+    """Which column of the codes is an angle in rad, known up to half a turn; None where none is."""
+    assign: Callable[["Batch"], Tensor] = NOT_READ
+    """A batch with ground truth -> B x A, int64: the class that the head learns there, -1 nothing, -2 left out."""
 
 
 @dataclass(frozen=True)

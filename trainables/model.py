@@ -41,9 +41,9 @@ class Reader:
 
     def features_and_losses(self, batch: Batch, truth: Batch) -> tuple[Features, dict[str, Any]]:
         """Features with gradient, and the detector's own losses against `truth`, of one forward pass."""
-        seen, losses = read(
-            self.network, self.spec.taps, self.taps, lambda: self.network(batch.inputs, truth.samples, "loss")
-        )
+        # mmdet3d's anchor heads replace the boxes that they are given by their tensor, so the samples are copied.
+        own = copy.deepcopy(truth.samples)
+        seen, losses = read(self.network, self.spec.taps, self.taps, lambda: self.network(batch.inputs, own, "loss"))
         return self._features(seen, batch), losses
 
     def _features(self, seen: Mapping[str, Any], batch: Batch) -> Features:

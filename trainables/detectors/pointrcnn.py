@@ -107,15 +107,28 @@ def before_relu(seen: Mapping[str, Any], batch: Batch, network: Any) -> tuple[Ma
 def predictions(seen: Mapping[str, Any], batch: Batch, network: Any) -> Predictions:
     """Proposals: one box per point, of the point's likeliest class."""
     codes, logits = seen["proposals"]
+    head = network.rpn_head
     position = [points[:, :3] for points in batch.inputs["points"]]
 
     def decode(scan: int, points: Tensor) -> Tensor:
         labels = logits[scan, points].argmax(1)
         if not len(labels):
             return codes.new_zeros(0, 7)  # the coder asks for the largest label
-        return network.rpn_head.bbox_coder.decode(codes[scan, points], position[scan][points], labels)
+        return head.bbox_coder.decode(codes[scan, points], position[scan][points], labels)
 
-    return Predictions(logits, codes, decode)
+    def assign(batch: Batch) -> Tensor:
+        return torch.stack([_assigned(*pair, head.enlarge_width) for pair in zip(position, batch.samples, strict=True)])
+
+    return Predictions(logits, codes, decode, assign=assign)
+
+
+def _assigned(points: Tensor, sample: Any, margin: float) -> Tensor:
+    """Per point the class of the object it lies on, -1 for none and -2 close to one, as the proposal head learns it."""
+    boxes, labels = sample.gt_instances_3d.bboxes_3d, sample.gt_instances_3d.labels_3d
+    if not len(labels):
+        return torch.full((len(points),), -1, device=points.device)
+    on, near = (b.points_in_boxes(points).long() for b in (boxes, boxes.enlarged_box(margin)))
+    return labels[on].where(on >= 0, -1).where((on >= 0) | (near < 0), -2)
 
 
 SPEC = DetectorSpec(
