@@ -16,21 +16,53 @@ from study.records import EpochRecord
 from study.spec import TrainingConfig, TrialConfig
 from trainables import detector, distiller
 from trainables.datasets import kitti, kitti_loading, kitti_metric  # noqa: F401  registered by name
-from trainables.journal import EpochSeed, Journal, seed_worker
-from trainables.model import StudentModel
+from trainables.exporting import export_detector
+from trainables.journal import EpochSeed, Journal, Trained, seed_worker
+from trainables.model import StudentModel, parameter_count
+from trainables.parallel import shared
+from trainables.provenance import peak_memory_mb, reset_peak_memory
+from trainables.quiet import close_log_files
 from trainables.weights import load_weights
 
+import trainables.point_proposals  # isort: skip  # noqa: F401  registered by name
 from mmdet3d.registry import MODELS  # isort: skip  after the operators
+from mmengine.dist import is_distributed, is_main_process  # isort: skip
+from mmengine.hooks import SyncBuffersHook  # isort: skip
 from mmengine.registry import FUNCTIONS, init_default_scope  # isort: skip
 from mmengine.runner import Runner  # isort: skip
 
 FUNCTIONS.register_module(name="seed_worker", module=seed_worker, force=True)
 
 
+def train(
+    config: TrialConfig, data: Path, folder: Path, teacher: Path | None, tell: Callable[[EpochRecord], None]
+) -> Trained:
+    """Train one run to its end, in this process or as one of several, and export its detector.
+
+    Args and errors: as of `build_runner`.
+    """
+    reset_peak_memory()
+    runner, journal = build_runner(config, data, folder, teacher, tell)
+    try:
+        if len(journal.epochs) < config.training.epochs:
+            runner.train()
+        else:  # killed between its last epoch and its record
+            runner.load_checkpoint(str(journal.path))
+    finally:
+        close_log_files(runner.logger)
+    student = getattr(runner.model, "module", runner.model).student
+    if is_main_process():
+        export_detector(config, student, folder)
+    facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
+    return Trained(epochs=tuple(journal.epochs), facts=facts, peak_memory_mb=peak_memory_mb())
+
+
 def build_runner(
     config: TrialConfig, data: Path, folder: Path, teacher: Path | None, tell: Callable[[EpochRecord], None]
 ) -> tuple[Runner, Journal]:
     """Everything of one run, ready for `runner.train()`; continues from the folder's checkpoint where there is one.
+
+    In one of several processes (`trainables.parallel`) it takes its part of the frames.
 
     Args:
         config: the run, its parameters complete.
@@ -47,8 +79,10 @@ def build_runner(
     lay_data(cfg, data, config)
     _schedule(cfg, config.training)
     journal = Journal(folder, spec.classes, tell)
+    torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
     runner = Runner(
-        model=_build_model(config, cfg.model, teacher),
+        model=shared(_build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
+        launcher="pytorch" if is_distributed() else "none",
         work_dir=str(folder / "mmengine"),
         train_dataloader=cfg.train_dataloader,
         val_dataloader=cfg.val_dataloader,
@@ -58,7 +92,7 @@ def build_runner(
         param_scheduler=cfg.param_scheduler,
         val_evaluator=cfg.val_evaluator,
         default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},
-        custom_hooks=[EpochSeed(config.seed), journal],
+        custom_hooks=[EpochSeed(config.seed), SyncBuffersHook(), journal],
         load_from=str(journal.path) if journal.epochs else None,
         resume=bool(journal.epochs),
         log_level="WARNING",
@@ -99,6 +133,9 @@ def _build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) ->
 def _initialized(model_cfg: Any, seed: int) -> Any:
     init_default_scope("mmdet3d")
     _seed(seed)
+    for part in detector.dicts(model_cfg):
+        if part.get("type") == "PointRPNHead":
+            part["type"] = "ObjectlessPointRPNHead"
     network = MODELS.build(model_cfg)
     network.init_weights()
     return network

@@ -163,6 +163,27 @@ def test_a_decoded_box_has_a_gradient(family):
     assert features.predictions.decode(0, torch.tensor([], dtype=torch.long)).shape == (0, 7)
 
 
+def test_what_the_head_learns_at_every_anchor_or_point_follows_from_the_objects(family):
+    network = build(family)
+    batch = batch_of(network, family)
+    reader = Reader(network, detector.load(family), ("predictions", "neck"))
+    places = reader.features(batch).neck.position[0]
+    for sample in batch.samples:  # objects that lie as anchors do
+        truth = sample.gt_instances_3d.bboxes_3d.tensor
+        truth[:, :2] = places[torch.cdist(truth[:, :2], places[:, :2]).argmin(1), :2]
+        truth[:, 6] = 0
+    features, _ = reader.features_and_losses(batch, batch)
+    learned = features.predictions.assign(batch)
+    assert learned.shape == features.predictions.logits.shape[:2]
+    assert {-1, 2} <= set(learned.unique().tolist()) <= {-2, -1, 0, 2}
+    boxes, labels = batch.objects(0)  # still there, although mmdet3d's losses and assigners have used them
+    places = places.repeat_interleave(learned.shape[1] // len(places), dim=0)
+    near = [torch.cdist(places[learned[0] == label][:, :2], box[None, :2]) for box, label in zip(boxes, labels)]
+    assert all(away.max() < 2 for away in near if len(away))
+    empty = Batch(batch.inputs, scans(family, [900, 700], objects=False)["data_samples"])
+    assert (features.predictions.assign(empty) == -1).all()
+
+
 def test_cells_lie_where_the_network_sees_them(family):
     """The nearest place to an object is within a cell (or a point's distance) of it."""
     network = build(family)
@@ -187,6 +208,18 @@ def test_one_step_of_training_changes_every_part(family):
     optimizer.step()
     parts = {name.split(".")[1] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert parts == {name.split(".")[1] for name, _ in model.named_parameters()}
+
+
+def test_objects_without_a_point_have_finite_losses(family):
+    model = StudentModel(build_detector(TrialConfig(detector=small(family)), teacher=False)).train()
+    data = scans(family, [900, 700])
+    for points in data["inputs"]["points"]:
+        points[:, 1] = points[:, 1].clamp(max=-3)
+    batch = model.data_preprocessor(data, True)
+    loss, _ = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
 
 
 def test_it_predicts_boxes_of_a_scan(family):
