@@ -1,6 +1,6 @@
 """PointRCNN's proposal head for batches in which no point lies in an object.
 
-mmdet3d's head divides by the number of such points: objects of which the sampled points hit none make the loss infinite.
+mmdet3d's head divides by the number of such points: objects that no sampled point hits make the loss infinite.
 Runs here use this class; exported configs name mmdet3d's own, whose weights are the same. (A scan without any object
 never comes: mmdet3d's data sets draw another one in training.)
 """
