@@ -1,0 +1,152 @@
+"""FitNets: the student's map regresses the teacher's through a trained 1x1 convolution (Romero et al., ICLR 2015).
+
+Romero, Ballas, Kahou, Chassang, Gatta and Bengio, "FitNets: Hints for Thin Deep Nets". The form followed is that of the
+benchmark by Tian et al., github.com/HobbitLong/RepDistiller at b84f547c5db6 (distiller_zoo/FitNet.py, `ConvReg` in
+models/util.py, run_cifar_distill.sh): the mean over all elements of (R(S) - T)^2 times 100, R being convolution, batch
+norm and ReLU, trained together with the task.
+
+Differs from the paper, as RepDistiller does: it trains the lower half of the student on the hint first (two stages).
+Differs from RepDistiller: on a bird's-eye view most places are empty and dominate the mean, so `mask` can leave them
+out. R ends in a ReLU and cannot reproduce negative values: right for the maps read here, which come after one.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from study.errors import InputError
+from study.frozen import Frozen
+from trainables.distiller import Distiller
+from trainables.features import Batch, Features, Map
+
+CONSTANT = 100.0
+"""RepDistiller's weight of the mean squared error."""
+
+
+class FitNet(Distiller):
+    """Mean of (R(S) - T)^2 over channels and places, of the backbone's last stage or of the neck."""
+
+    weight_range: ClassVar[tuple[float, float]] = (1e-1 / CONSTANT, 1e2 / CONSTANT)
+
+    class Parameters(Frozen):
+        """Where the hint is taken, and which places count."""
+
+        weight: float = Field(1.0, ge=0, description="multiple of RepDistiller's constant, 100")
+        tap: Literal["stages", "neck"] = Field("stages", description="the backbone's last stage, or the neck")
+        mask: Literal["none", "nonempty", "foreground"] = Field(
+            "none", description="places that count: all, those that hold LiDAR points, those on an object"
+        )
+
+    @classmethod
+    def reads_with(cls, parameters: Any) -> tuple[str, ...]:
+        """The tap."""
+        return (parameters.tap,)
+
+    @classmethod
+    def complete(cls, parameters: dict[str, Any], kind: str) -> dict[str, Any]:
+        """Refuses a mask that chooses nothing: where places are points, none of them is empty."""
+        whole = super().complete(parameters, kind)
+        if kind == "points" and whole["mask"] == "nonempty":
+            raise InputError("parameters.mask=nonempty needs a grid; every place of this detector holds a point")
+        return whole
+
+    def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
+        super().__init__(parameters, student, teacher)
+        self.options = parameters
+        narrow, wide = (self._hint(features).values.shape[1] for features in (student, teacher))
+        self.regressor = nn.Sequential(nn.Conv1d(narrow, wide, 1), nn.BatchNorm1d(wide), nn.ReLU())
+
+    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+        """`kd_loss`, and the share of the places that count."""
+        ours, theirs = self._hint(student), self._hint(teacher)
+        regressed = self.regressor(ours.values.flatten(2))
+        places = None if self.options.mask == "none" else self._places(theirs, batch)
+        terms = {"kd_loss": self.options.weight * CONSTANT * hint_loss(regressed, theirs.values.flatten(2), places)}
+        if places is not None:
+            terms["places_in_effect"] = places.float().mean()
+        return terms
+
+    def _hint(self, features: Features) -> Map:
+        return features.neck if self.options.tap == "neck" else features.stages[-1]
+
+    def _places(self, read: Map, batch: Batch) -> Tensor:
+        """B x P, true where a place counts."""
+        scans = range(len(read.values))
+        if self.options.mask == "nonempty":
+            return torch.stack([holds_points(read, scan, batch.inputs["points"][scan]) for scan in scans])
+        return torch.stack([on_objects(read, scan, batch.objects(scan)[0]) for scan in scans])
+
+
+def hint_loss(regressed: Tensor, teacher: Tensor, places: Tensor | None = None) -> Tensor:
+    """Mean of the squared difference over channels and places.
+
+    Args:
+        regressed: B x C x P student's map, already of the teacher's width.
+        teacher: B x C x P.
+        places: B x P, true where a place counts; None counts all. The loss of no place is zero.
+    """
+    if places is None:
+        return F.mse_loss(regressed, teacher.detach())
+    squares = (regressed - teacher.detach()).square().sum(1)
+    return (squares * places).sum() / (places.sum() * teacher.shape[1]).clamp(min=1)
+
+
+def holds_points(read: Map, scan: int, points: Tensor) -> Tensor:
+    """Which cells of a grid hold points.
+
+    Args:
+        read: a map of B x C x H x W.
+        scan: of the batch.
+        points: N x (3 or more), x, y, z in m first.
+
+    Returns:
+        H*W, bool.
+    """
+    height, width = read.values.shape[2:]
+    position = read.position[scan].view(height, width, 3)
+    edge = _edge(read, scan)
+    cell = ((points[:, :2] - position[0, 0, :2]) / edge + 0.5).floor()
+    inside = (cell >= 0).all(1) & (cell < cell.new_tensor([width, height])).all(1)
+    column, line = cell[inside].long().unbind(1)
+    held = torch.zeros(height * width, dtype=torch.bool, device=points.device)
+    held[line * width + column] = True
+    return held
+
+
+def on_objects(read: Map, scan: int, boxes: Tensor) -> Tensor:
+    """Which places lie on an object: points inside its box; cells whose center is over it or within half a cell of it.
+
+    The half cell keeps objects that are smaller than a cell.
+
+    Args:
+        read: a map.
+        scan: of the batch.
+        boxes: M x 7, center x, y, z, length, width, height in m, yaw in rad.
+
+    Returns:
+        P, bool.
+    """
+    offset = read.position[scan][:, None] - boxes[:, :3]
+    cosine, sine = boxes[:, 6].cos(), boxes[:, 6].sin()
+    along = offset[..., 0] * cosine + offset[..., 1] * sine
+    across = offset[..., 1] * cosine - offset[..., 0] * sine
+    half = boxes[:, 3:6] / 2
+    if read.values.dim() == 3:
+        inside = offset[..., 2].abs() <= half[:, 2]
+        grown = half[:, :2]
+    else:  # a grid has no height
+        inside = torch.ones_like(along, dtype=torch.bool)
+        grown = half[:, :2] + _edge(read, scan).amin() / 2
+    return (inside & (along.abs() <= grown[:, 0]) & (across.abs() <= grown[:, 1])).any(1)
+
+
+def _edge(read: Map, scan: int) -> Tensor:
+    """Length of a cell along x and along y, m; infinite along an axis of one cell."""
+    height, width = read.values.shape[2:]
+    position = read.position[scan].view(height, width, 3)
+    extent = (position[-1, -1] - position[0, 0])[:2]
+    steps = extent.new_tensor([width - 1, height - 1])
+    return torch.where(steps > 0, extent / steps.clamp(min=1), float("inf"))
