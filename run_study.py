@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -133,6 +134,34 @@ def list_(as_json: Json = False) -> None:
             print(f"  {entry['name']:24} {entry['description']}")
             for parameter in entry.get("parameters", []):
                 print(f"    {parameter['name']:22} {parameter['description']}")
+
+
+@app.command()
+def complexity(
+    data: Data = None,
+    detector: Annotated[list[str], typer.Option("--detector", help="Only this one; may be repeated.")] = [],  # noqa: B006
+    repeats: Annotated[int, typer.Option(min=1, help="Timed frames of each.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """What every detector and compression costs here, beside the paper's GFLOPs and parameters."""
+    from analysis import cost_table
+    from study.spec import DetectorConfig
+    from trainables import complexity as costs
+    from trainables import detector as families
+
+    names = [name for name in detector or families.names() if families.load(name)]
+    scan, rows = costs.scan_of(data), []
+    if not as_json:
+        print(cost_table.heading())
+    for name in names:
+        for ratio in cost_table.compressions(name):
+            config = DetectorConfig(name=name, compression=ratio)
+            cost = costs.measure(config, teacher=ratio == 1, scan=scan, repeats=repeats)
+            rows.append(cost_table.beside_paper(name, ratio, asdict(cost)))
+            if not as_json:
+                print(cost_table.line(rows[-1]))
+    origin = f"{len(scan):,} points from {data or 'the simulator'}"
+    print(json.dumps(rows, indent=1) if as_json else f"\n{cost_table.notes(rows, origin)}")
 
 
 @prepare.command()
