@@ -1,4 +1,4 @@
-"""From a StudySpec and a trainable to records, through Ray Tune: teachers first, then the points, then the search.
+"""From a StudySpec and a trainable to records, through Ray Tune: teachers, tuning, points, search.
 
 Records are the truth: a run is finished when its record says so, and Tune's own state is scratch. So the driver, a
 node or a run may die at any moment, and the next launch does what has no record yet.
@@ -22,11 +22,12 @@ from study import cluster
 from study.journal import Search, open_search
 from study.plan import PlannedRun, Resolve, check_devices, expand, missing, search_bases, teachers, too_weak
 from study.progress import Progress, run_of
-from study.recording import RETRIES, Guard, TimeIsUpError, Trainable, recorded
+from study.recording import RETRIES, Guard, TimeIsUpError, Trainable, recorded, write_failure
 from study.records import StudyFiles
 from study.resume import claim, only_driver
 from study.space import carry, compose
-from study.spec import Budget, StudySpec
+from study.spec import StudySpec
+from study.tuning import chosen, hopeless, retry, rows, suggested, tried, unfinished
 
 
 class Outcome(NamedTuple):
@@ -66,21 +67,19 @@ def launch(
     Raises:
         InputError: a config, the folder, the address or the resources cannot be used. Nothing was started.
     """
-    planned = expand(spec, resolve)
+    study = _Study(spec, trainable, resolve, files, say, force)
     bases = search_bases(spec, resolve)
-    needed = [PlannedRun("teacher", config) for config in teachers(spec, planned, resolve)]
-    check_devices(spec.budget, [*(run.config for run in [*planned, *needed]), *bases.values()])
+    asked = [*study.points(), *(PlannedRun(row.label, row.base) for row in study.rows)]
+    needed = [PlannedRun("teacher", config) for config in teachers(spec, asked, resolve)]
+    check_devices(spec.budget, [*(run.config for run in [*asked, *needed]), *bases.values()])
     with only_driver(files):
         claim(spec, files, resume)
-        files.write_plan(planned)
         for run in needed:
             files.teachers().retry(run.config.key)  # another study's failure is not this one's
-        for record in list(files.all()):
-            files.retry(record.key)
+        retry(study.rows, spec, files)
         search = open_search(spec, bases, files)
-        study = _Study(spec.budget, trainable, files, spec.metric, spec.mode, say, force)
-        stopped = study.run(needed, missing(_students(planned), files), search, address)
-        _adopt_teachers(planned, files)
+        stopped = study.run(needed, search, address)
+        _adopt_teachers(study.points(), files)
     failed = sum(record.status == "failed" for record in files.all())
     outcome = Outcome(sum(1 for _ in files.all()) - failed, failed, stopped)
     if stopped:
@@ -89,37 +88,50 @@ def launch(
 
 
 class _Study:
-    """The three phases on one Ray."""
+    """The four phases on one Ray."""
 
     def __init__(
         self,
-        budget: Budget,
+        spec: StudySpec,
         trainable: Trainable,
+        resolve: Resolve,
         files: StudyFiles,
-        metric: str,
-        mode: str,
         say: Callable[[str], None],
         force: bool,
     ) -> None:
-        self.budget, self.files, self.metric, self.mode, self.say = budget, files, metric, mode, say
-        self.force = force
+        self.spec, self.resolve, self.files, self.say, self.force = spec, resolve, files, say, force
+        self.budget = spec.budget
+        self.rows = rows(spec, resolve)
+        self.weights: dict[str, float | None] = {}
+        self.planned = expand(spec, resolve)
         self.trainable = recorded(trainable)
-        self.deadline = time.monotonic() + budget.hours * 3600 if budget.hours else None
+        self.deadline = time.monotonic() + self.budget.hours * 3600 if self.budget.hours else None
 
-    def run(self, needed: list[PlannedRun], points: list[PlannedRun], search: Search, address: str) -> str | None:
+    def points(self) -> list[PlannedRun]:
+        """Every point for every seed, with the weight that tuning chose for it, where it has chosen."""
+        weights = {row.label: chosen(row, self.spec, self.files) for row in self.rows}
+        if weights != self.weights:
+            self.weights, self.planned = weights, expand(self.spec, self.resolve, weights)
+        return self.planned
+
+    def run(self, needed: list[PlannedRun], search: Search, address: str) -> str | None:
         """All phases; returns why they stopped early, or None."""
+        self._keep_plan()
         untaught = missing(needed, self.files.teachers())
-        total = len(untaught) + len(points) + search.trials
+        untried = sum(self.spec.tuning.trials - len(tried(row, self.spec, self.files)) for row in self.rows)
+        total = len(untaught) + untried + len(missing(_students(self.points()), self.files)) + search.trials
         if not total:
             self.say("nothing is missing")
             return None
-        self.progress = Progress(total, self.metric, self.say)
+        self.progress = Progress(total, self.spec.metric, self.say)
         with _ray(address):
             self._check(bool(untaught))
             try:
                 self._fixed("teachers", untaught, self.files.teachers(), self._resources(teacher=True))
                 if unfit := self._unfit(needed):
                     return unfit
+                self._tune()
+                points = [run for run in _students(self.points()) if self.files.record(run.config.key) is None]
                 self._fixed("points", points, self.files, self._resources())
                 if search.searcher is not None:
                     self._phase("search", search.trials, self._resources(), search_alg=search.searcher)
@@ -129,6 +141,25 @@ class _Study:
                 return f"the limit of budget.hours={self.budget.hours:g} is reached"
         self.say(self.progress.summary())
         return None
+
+    def _tune(self) -> None:
+        """Round after round of all rows together, until every row has its weight, or a reason why it has none."""
+        while runs := [run for row in self.rows for run in unfinished(row, self.spec, self.files)]:
+            self._fixed("tuning", list({run.config.key: run for run in runs}.values()), self.files, self._resources())
+            self._keep_plan()
+        for row in self.rows:
+            if hopeless(row, self.spec, self.files):
+                first = next(record.error for record in tried(row, self.spec, self.files))
+                reason = f"none of {self.spec.tuning.trials} tuning runs has a result: {first}"
+                for run in missing([run for run in self.points() if run.label == row.label], self.files):
+                    carried = carry(run.config, self.files, run.label)
+                    write_failure(carried, reason)
+                    self.progress.give_up(carried, reason)
+
+    def _keep_plan(self) -> None:
+        """Keep what is known by now of the runs that the study consists of."""
+        tuning = [run for row in self.rows for run in suggested(row, self.spec, self.files)]
+        self.files.write_plan([*tuning, *self.points()])
 
     def _unfit(self, needed: list[PlannedRun]) -> str | None:
         """Why there is no teacher to learn from: one has no result, or a result that is too low and not forced."""
@@ -174,8 +205,8 @@ class _Study:
             tune.with_resources(self.trainable, {name.lower(): amount for name, amount in resources.items()}),
             param_space=param_space or {},
             tune_config=tune.TuneConfig(
-                metric=None if searched else self.metric,
-                mode=None if searched else self.mode,
+                metric=None if searched else self.spec.metric,
+                mode=None if searched else self.spec.mode,
                 search_alg=search_alg,
                 num_samples=runs if searched else 1,
                 max_concurrent_trials=self.budget.concurrent,

@@ -1,6 +1,6 @@
 """From a question to the runs that answer it: every point for every seed, the teachers they need, what is missing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from study.errors import InputError
@@ -23,16 +23,21 @@ class PlannedRun(NamedTuple):
     config: TrialConfig
 
 
-def expand(spec: StudySpec, resolve: Resolve) -> list[PlannedRun]:
+def expand(spec: StudySpec, resolve: Resolve, weights: Mapping[str, float | None] = {}) -> list[PlannedRun]:
     """Every point for every seed, in the order of the study; equal runs only once, under their first label.
+
+    Args:
+        weights: by label, the `parameters.weight` that tuning chose; None leaves the point as it is.
 
     Raises:
         InputError: a point changes a key that does not exist, or gives it a value out of its range.
     """
     runs: dict[str, PlannedRun] = {}
     for point in spec.points:
+        weight = weights.get(point.label)
+        tuned = {} if weight is None else {"parameters.weight": weight}
         for seed in spec.seeds:
-            config = resolve(override(spec.base, {"seed": seed, **point.set}))
+            config = resolve(override(spec.base, {"seed": seed, **point.set, **tuned}))
             runs.setdefault(config.key, PlannedRun(point.label, config))
     return list(runs.values())
 

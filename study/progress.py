@@ -10,7 +10,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from study.records import StudyFiles
+from study.records import TUNING, StudyFiles
 from study.space import compose
 
 SHORT = {"parameters.neighbors": "K", "parameters.samples": "N", "parameters.temperature": "tau"}
@@ -83,6 +83,12 @@ class Progress(Callback):
         if record_of(trial.config) is None:
             self._line(f"{name_of(trial.config)}: its process died; it is started again", None)
 
+    def give_up(self, tune_config: Mapping[str, Any], reason: str) -> None:
+        """A run fails without having been started."""
+        self.done += 1
+        self.failed += 1
+        self._line(f"{name_of(tune_config)}: FAILED: {reason}", None)
+
     def summary(self) -> str:
         """The last line: how many runs, how many failed, how long it took."""
         took = duration(time.monotonic() - self._began)
@@ -144,10 +150,12 @@ def run_of(tune_config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_of(tune_config: Mapping[str, Any]) -> str:
-    """What a line calls a run: its row and seed, and what the search varied (`search LD + RL K 12 N 300 tau 2.1`)."""
+    """What a line calls a run: its row and seed, or what was varied (`search LD + RL K 12 N 300 tau 2.1`)."""
     run = run_of(tune_config)
     switches = [short for name, short in SWITCHES.items() if run.get(name)]
     varied = [f"{short} {run[name]:.3g}" for name, short in SHORT.items() if name in run]
+    if run["label"].startswith(TUNING):
+        varied = [f"weight {run['trial']['parameters']['weight']:.3g}"]
     words = [run["label"], *([" + ".join(switches)] if switches else []), *varied]
     return " ".join(words if varied else [run["label"], f"seed {run['trial']['seed']}"])
 

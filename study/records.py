@@ -23,6 +23,9 @@ from study.spec import StudySpec, TrialConfig
 
 SCHEMA_VERSION = 1
 TEACHERS = "teachers"
+TUNING = "tuning: "
+"""Before a row's name it is the label of the runs that chose the row's loss weight."""
+
 RESERVED_BYTES = 2**18
 Status = Literal["finished", "stopped_early", "failed"]
 
@@ -41,7 +44,8 @@ class RunRecord(Frozen):
 
     `metrics` holds AP in percent under `<task>/<class>/<difficulty>`, task in (bev, 3d), class in (Car, Pedestrian,
     Cyclist), difficulty in (easy, moderate, hard), and the mean over classes under `mAP/<task>/<difficulty>`, all AP40.
-    `label` is the row of the study that asked for the run (a Point's label, or "search").
+    `label` is the row of the study that asked for the run: a Point's label, "tuning: " and that label for the runs
+    that chose its weight, or "search".
     `facts` holds numbers about the run itself (steps, parameters, teacher's metrics under `teacher/...`).
     """
 

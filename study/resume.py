@@ -64,10 +64,14 @@ def first_difference(old: StudySpec, new: StudySpec) -> str | None:
     gone = [seed for seed in before["seeds"] if seed not in after["seeds"]]
     if gone:
         return f"seeds lost {gone}"
-    kept = {point["label"]: point["set"] for point in after["points"]}
+    kept = {point["label"]: point for point in after["points"]}
     for point in before["points"]:
-        if kept.get(point["label"]) != point["set"]:
-            return f"the point {point['label']!r} was {point['set']} and is now {kept.get(point['label'], 'gone')}"
+        now = kept.get(point["label"], {})
+        for field in ("set", "tune"):
+            if now.get(field) != point[field]:
+                return (
+                    f"the point {point['label']!r} had {field} {point[field]} and now has {now.get(field, 'nothing')}"
+                )
     if before["search"] and after["search"]:
         if after["search"]["trials"] < before["search"]["trials"]:
             return f"search.trials was {before['search']['trials']} and is now {after['search']['trials']}"

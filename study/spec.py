@@ -172,11 +172,29 @@ class Budget(Frozen):
         return self
 
 
+class Tuning(Frozen):
+    """How much may be tried to find the loss weight of a row, before the row itself is run: as much for every row."""
+
+    trials: int = Field(6, ge=1, description="runs per row, the first with the row's own weight")
+    at_once: int = Field(2, ge=1, description="runs of a row that are suggested, and can run, at once")
+    epochs: int | None = Field(None, ge=1, description="length of these runs; null is as long as the row's own")
+    seed: int = Field(1000, ge=0, description="of these runs; not one of the study's seeds")
+
+
 class Point(Frozen):
     """One named row of a study: what it changes in the base run (dotted keys, as in --set)."""
 
     label: str
     set: dict[str, Any] = {}
+    tune: bool | tuple[float, float, float] = Field(
+        False, description="low, start and high of a parameters.weight to be tuned; true: the method's own"
+    )
+
+    @model_validator(mode="after")
+    def _start_lies_between_the_ends(self) -> "Point":
+        if isinstance(self.tune, tuple) and not 0 < self.tune[0] <= self.tune[1] <= self.tune[2]:
+            raise ValueError(f"tune of {self.label!r} must be 0 < low <= start <= high, got {list(self.tune)}")
+        return self
 
 
 class SearchSpace(Frozen):
@@ -199,12 +217,16 @@ class SearchSpace(Frozen):
 
 
 class StudySpec(Frozen):
-    """A question and the runs that answer it: `points` for every seed, then `search` around the base run."""
+    """A question and the runs that answer it: `points` for every seed, then `search` around the base run.
+
+    A point that asks for it (`tune`) gets its loss weight by `tuning` first.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     question: str
     base: TrialConfig = TrialConfig()
     points: tuple[Point, ...] = ()
+    tuning: Tuning = Tuning()
     search: SearchSpace | None = None
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     metric: str = "mAP/3d/moderate"
@@ -218,4 +240,6 @@ class StudySpec(Frozen):
         labels = [point.label for point in self.points]
         if len(set(labels)) < len(labels):
             raise ValueError(f"labels of points must differ, got {labels}")
+        if self.tuning.seed in self.seeds and any(point.tune for point in self.points):
+            raise ValueError(f"tuning.seed={self.tuning.seed} chooses weights, so it cannot be one of seeds too")
         return self

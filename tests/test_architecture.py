@@ -41,7 +41,7 @@ class Rule:
 RULES = {
     "run_study.py": Rule(("study", "trainables", "analysis")),
     "study": Rule(("study",), never=TRAINING | SCHEDULING),
-    "study/space.py": Rule(("study",), never=TRAINING | {"ray"}),
+    **{f"study/{name}.py": Rule(("study",), never=TRAINING | {"ray"}) for name in ("space", "tuning")},
     **{
         f"study/{name}.py": Rule(("study",), never=TRAINING)
         for name in ("launch", "recording", "progress", "journal", "cluster")
