@@ -14,12 +14,12 @@ from study.overrides import validated
 from study.records import EpochRecord, RunRecord, StudyFiles
 from study.space import compose
 from study.spec import TrialConfig
-from trainables import data, detector, distiller, teachers
+from trainables import data, detector, distiller, distributed, teachers, training
+from trainables.distributed import RankFailedError
 from trainables.exporting import export_detector
 from trainables.model import parameter_count
 from trainables.provenance import origin, peak_memory_mb, reset_peak_memory
-from trainables.quiet import close_log_files, quietly
-from trainables.training import build_runner
+from trainables.quiet import quietly
 
 
 class RunFailedError(RuntimeError):
@@ -52,6 +52,15 @@ def resolve(config: TrialConfig) -> TrialConfig:
     return resolved
 
 
+def weight_range(config: TrialConfig) -> tuple[float, float]:
+    """Where a fair comparison searches the loss weight of a run's method.
+
+    Raises:
+        InputError: an unknown method, or one without distillation.
+    """
+    return distiller.load(config.method).weight_range
+
+
 def run(
     config: TrialConfig, files: StudyFiles, label: str = "", tell: Callable[[EpochRecord], None] | None = None
 ) -> RunRecord:
@@ -72,7 +81,6 @@ def run(
     folder = files.run(config.key)
     begin = {"key": config.key, "study": files.study, "label": label, "config": config, **origin()}
     start = perf_counter()
-    reset_peak_memory()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files.reserve()
@@ -82,21 +90,21 @@ def run(
             else:
                 result = _train(config, files, folder, aloud(tell or (lambda epoch: None)))
     except Exception as error:
-        reason = _reason(error, folder)
+        reason = reason_of(error, folder)
         record = RunRecord(**begin, status="failed", error=reason, seconds=perf_counter() - start)
         files.write(record)
         raise RunFailedError(f"{config.key}: {reason} (log: {folder / 'train.log'})") from error
-    record = RunRecord(**begin, **result, status="finished", peak_memory_mb=peak_memory_mb())
+    record = RunRecord(**begin, **result, status="finished")
     files.write(record)
     (folder / "latest.pth").unlink(missing_ok=True)  # the exported detector and the record say it all now
     return record
 
 
-def _reason(error: Exception, folder: Path) -> str:
-    """One line for the record."""
+def reason_of(error: Exception, folder: Path) -> str:
+    """Why a run failed, in one line for its record."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full: {error.filename or folder} could not be written"
-    text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, InputError | RankFailedError) else f"{type(error).__name__}: {error}"
     # A data loading process hands its error over as a traceback in text, whose last line says what happened.
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if "Traceback" in text else lines[0]
@@ -138,29 +146,25 @@ def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[
     """What a training leaves in the record."""
     root = data.ensure(config.dataset, files)
     teacher, teacher_key = teacher_checkpoint(config, files)
-    runner, journal = build_runner(config, root, folder, teacher, tell)
-    try:
-        if len(journal.epochs) < config.training.epochs:
-            runner.train()
-        else:  # killed between its last epoch and its record
-            runner.load_checkpoint(str(journal.path))
-    finally:
-        close_log_files(runner.logger)
-    student = runner.model.student
-    export_detector(config, student, folder)
-    facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
+    train = distributed.train if config.training.devices > 1 else training.train
+    trained = train(config, root, folder, teacher, tell)
     above = files.teachers().record(teacher_key) if teacher_key else None
-    facts |= {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
-    epochs = tuple(journal.epochs)
-    seconds = sum(epoch.seconds for epoch in epochs)
-    return {"metrics": epochs[-1].metrics, "epochs": epochs, "teacher_key": teacher_key, "facts": facts,
-            "seconds": seconds}  # fmt: skip
+    learned_from = {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
+    return {
+        **dict(trained),
+        "metrics": trained.epochs[-1].metrics,
+        "teacher_key": teacher_key,
+        "facts": {**trained.facts, **learned_from},
+        "seconds": sum(epoch.seconds for epoch in trained.epochs),
+    }
 
 
 def _measure(config: TrialConfig, files: StudyFiles, folder: Path) -> dict[str, Any]:
     """What the validation of a given teacher leaves in the record; its weights lie where a trained teacher's would."""
     start = perf_counter()
+    reset_peak_memory()
     teacher, metrics = teachers.measure(config, data.ensure(config.dataset, files), folder)
     export_detector(config, teacher, folder)
     facts = {"params_m": parameter_count(teacher) / 1e6}
-    return {"metrics": metrics, "facts": facts, "seconds": perf_counter() - start}
+    seconds = perf_counter() - start
+    return {"metrics": metrics, "facts": facts, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}

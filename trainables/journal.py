@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import all_gather_object, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from study.frozen import Frozen
 from study.records import EpochRecord
 
 METRIC = "pred_instances_3d/KITTI/"
@@ -28,8 +30,19 @@ class DivergedError(RuntimeError):
     """A loss is not finite: the run cannot recover, and its search must not see a number."""
 
 
+class Trained(Frozen):
+    """What a training leaves: its epochs, numbers about the run itself, and the most memory that it took, in MiB."""
+
+    epochs: tuple[EpochRecord, ...]
+    facts: dict[str, float]
+    peak_memory_mb: float
+
+
 class Journal(Hook):
-    """Collects one `EpochRecord` per epoch and keeps the newest checkpoint."""
+    """Collects one `EpochRecord` per epoch and keeps the newest checkpoint.
+
+    Where several processes train one run, each of them has one; the first writes and tells.
+    """
 
     priority = "LOWEST"  # after the hooks that change what is saved
 
@@ -86,9 +99,12 @@ class Journal(Hook):
         checkpoint["message_hub"] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}
 
     def _close(self, runner: Runner, epoch: int, metrics: dict[str, float]) -> None:
-        losses = {name: total / self._steps for name, total in self._sums.items()}
+        sums, steps = zip(*all_gather_object((dict(self._sums), self._steps)), strict=True)
+        losses = {name: sum(each.get(name, 0.0) for each in sums) / sum(steps) for name in sums[0]}
         record = EpochRecord(epoch=epoch, losses=losses, metrics=metrics, seconds=perf_counter() - self._start)
         self.epochs.append(record)
+        if not is_main_process():
+            return
         meta = {"epoch": epoch, "iter": runner.iter, "journal": [e.model_dump(mode="json") for e in self.epochs]}
         partial = self.path.with_name("latest.partial")
         runner.save_checkpoint(str(partial.parent), partial.name, meta=meta)
@@ -97,9 +113,10 @@ class Journal(Hook):
 
 
 class EpochSeed(Hook):
-    """Starts every random stream of an epoch from (seed, epoch), so that a continued run equals an uninterrupted one.
+    """Starts every random stream of an epoch from (seed, epoch, rank): a continued run equals an uninterrupted one.
 
-    Data loading and distillation draw from streams of their own: two methods with one seed see the same batches.
+    Data loading and distillation draw from streams of their own: two methods with one seed see the same batches. Each of
+    several processes augments in its own way; the frames' order, which they share, is that of mmengine's sampler.
     """
 
     def __init__(self, seed: int) -> None:
@@ -107,7 +124,7 @@ class EpochSeed(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed Python, NumPy, torch, ground-truth sampling and the distiller."""
-        derived = int(np.random.SeedSequence([self.seed, runner.epoch]).generate_state(1)[0])
+        derived = int(np.random.SeedSequence([self.seed, runner.epoch, get_rank()]).generate_state(1)[0])
         random.seed(derived)
         np.random.seed(derived)
         torch.manual_seed(derived)
