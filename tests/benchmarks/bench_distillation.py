@@ -1,10 +1,11 @@
-"""What distillation costs: one optimization step with PointDistiller against the same step without.
+"""What distillation costs: one optimization step with each method against the same step without.
 
-    python -m tests.benchmarks.bench_distillation [--rounds 5] [--batch 2]
+    python -m tests.benchmarks.bench_distillation [--method NAME ...] [--quick] [--rounds 5] [--batch 2]
 
 For the detector of the quick start and for full-size PointPillars at 4x, on simulated scans: seconds of a student's
-step alone, with PointDistiller, and of the teacher's whole forward pass plus a student's step (what it costs to run a
-teacher to its end and to distill nothing). The three take turns in every round, so the ratios hold on a busy machine.
+step alone, with each method, and of the teacher's whole forward pass plus a student's step (what it costs to run a
+teacher to its end and to distill nothing). They take turns in every round, so the ratios hold on a busy machine.
+Memory is the most that a step's tensors hold at once, above what was there before it.
 """
 
 import argparse
@@ -12,11 +13,13 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from study.catalogue import quickstart
 from study.records import StudyFiles
@@ -25,6 +28,9 @@ from trainables import data, detector, distiller
 from trainables.model import StudentModel
 from trainables.quiet import quietly
 from trainables.training import build_detector, build_runner
+
+Costs = dict[str, tuple[list[float], float]]
+"""By name: seconds of every round, and MiB."""
 
 
 def step(
@@ -41,63 +47,78 @@ def step(
     return perf_counter() - begin
 
 
-def measure(config: TrialConfig, folder: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds per step of the three kinds, by name."""
+def peak(run: Callable[[], Any]) -> float:
+    """Most MiB that tensors hold at once while it runs, above what was there before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    events = profiler.profiler.kineto_results.events()
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    return max(accumulate(change for _, change in changes)) / 2**20
+
+
+def measure(config: TrialConfig, methods: dict[str, dict[str, Any]], folder: Path, rounds: int) -> Costs:
+    """What a step costs alone, with each method (by name, with its hyper-parameters) and with a whole teacher."""
     files = StudyFiles(folder, "bench")
     root = data.ensure(config.dataset, files)
     plain = config.model_copy(update={"method": "student", "parameters": {}})
     runner, _ = build_runner(plain, root, folder / config.key, None, lambda epoch: None)
     batch = next(iter(runner.build_dataloader(runner._train_dataloader, seed=0)))
     batch = runner.model.data_preprocessor(batch, True)
-    spec, method = detector.load(config.detector.name), distiller.load(config.method)
-    teacher = build_detector(config, teacher=True)
-    alone, taught = (
-        StudentModel(build_detector(config, teacher=False)),
-        StudentModel(build_detector(config, teacher=False)),
-    )
-    parameters = method.Parameters(**method.complete(config.parameters, spec.kind))
-    taught.distill(teacher, spec, method, parameters)
+    spec = detector.load(config.detector.name)
+    teacher = build_detector(config, teacher=True).eval()
 
     @torch.no_grad()
     def whole_teacher(inputs: dict[str, Any]) -> None:
         teacher({"voxels": {name: value.clone() for name, value in inputs["voxels"].items()}}, mode="tensor")
 
-    kinds: dict[str, tuple[StudentModel, Callable]] = {
-        "student": (alone, lambda inputs: None),
-        "student + PointDistiller": (taught, lambda inputs: None),
-        "whole teacher + student": (alone, whole_teacher),
-    }
+    alone = StudentModel(build_detector(config, teacher=False))
+    kinds: dict[str, tuple[StudentModel, Callable]] = {"student": (alone, lambda inputs: None)}
+    for name, given in methods.items():
+        method = distiller.load(name)
+        taught = StudentModel(build_detector(config, teacher=False))
+        own_teacher = build_detector(config, teacher=True)  # a method may set how its teacher normalizes
+        taught.distill(own_teacher, spec, method, method.Parameters(**method.complete(given, spec.kind)))
+        kinds[name] = (taught, lambda inputs: None)
+    kinds["whole teacher + student"] = (alone, whole_teacher)
     optimizers = {id(model): torch.optim.AdamW(model.parameters(), lr=1e-4) for model, _ in kinds.values()}
-    seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    for turn in range(rounds + 1):
-        for name, (model, first) in kinds.items():
-            taken = step(model, batch, optimizers[id(model)], first)
-            if turn:  # the first round warms up
-                seconds[name].append(taken)
-    return seconds
+
+    def once(name: str) -> float:
+        model, first = kinds[name]
+        return step(model, batch, optimizers[id(model)], first)
+
+    for name in kinds:  # warm up
+        once(name)
+    memory = {name: peak(lambda name=name: once(name)) for name in kinds}
+    turns = [{name: once(name) for name in kinds} for _ in range(rounds)]
+    return {name: ([turn[name] for turn in turns], memory[name]) for name in kinds}
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--method", action="append", choices=distiller.names(), help="only this one; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="only the quick start's detector")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=2)
     arguments = parser.parse_args()
+    methods = {name: {} for name in arguments.method or distiller.names()}
     quick = quickstart().base
+    tuned = {name: quick.parameters if name == quick.method else {} for name in methods}
     training = quick.training.model_copy(update={"batch_size": arguments.batch})
     quick = quick.model_copy(update={"training": training})
-    full = quick.model_copy(update={"detector": DetectorConfig(compression=4), "parameters": {}})
+    full = quick.model_copy(update={"detector": DetectorConfig(compression=4)})
     print(
         f"{torch.get_num_threads()} threads, batches of {arguments.batch} frames, medians of {arguments.rounds} rounds"
     )
-    for title, config in (("quick start", quick), ("full-size PointPillars 4x, N=6000, K=128", full)):
+    cases = [("quick start", quick, tuned), ("full-size PointPillars 4x, every method's defaults", full, methods)]
+    for title, config, given in cases[: 1 if arguments.quick else 2]:
         with tempfile.TemporaryDirectory() as folder, quietly(Path(folder) / "log"):
-            seconds = measure(config, Path(folder), arguments.rounds)
-        base = seconds["student"]
-        print(f"\n{title}\n  {'step':28}{'s':>8}{'against the student':>22}")
-        for name, values in seconds.items():
+            costs = measure(config, given, Path(folder), arguments.rounds)
+        base, base_memory = costs["student"]
+        print(f"\n{title}\n  {'step':26}{'s':>8}{'x student':>11}{'MiB':>9}{'x student':>11}")
+        for name, (values, memory) in costs.items():
             ratio = statistics.median(a / b for a, b in zip(values, base, strict=True))
-            print(f"  {name:28}{statistics.median(values):8.3f}{ratio:22.2f}")
+            print(f"  {name:26}{statistics.median(values):8.3f}{ratio:11.2f}{memory:9.1f}{memory / base_memory:11.2f}")
         sys.stdout.flush()
 
 
