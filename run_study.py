@@ -50,16 +50,15 @@ def run(
 ) -> None:
     """Run a study on Ray and write its report."""
     spec = _study(study, set_, data, name, seeds)
-    from study.plan import expand
+    from study.preview import preview
+    from study.tuning import with_ranges
     from trainables import distill
 
+    spec = with_ranges(spec, distill.resolve, distill.weight_range)
     files = StudyFiles(results, spec.name)
-    planned = expand(spec, distill.resolve)
     if dry_run:
-        for run in planned:
-            print(f"{run.config.key}  seed {run.config.seed}  {run.label}")
-        if spec.search:
-            print(f"and {spec.search.trials} runs chosen by Optuna")
+        for line in preview(spec, distill.resolve):
+            print(line)
         return
     from study.launch import launch
     from trainables.data import ensure

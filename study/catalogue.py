@@ -23,6 +23,7 @@ from study.spec import (
     TeacherConfig,
     TrainingConfig,
     TrialConfig,
+    Tuning,
 )
 
 KITTI_SCHEDULE = TrainingConfig(epochs=80, repeat=2, batch_size=6, validate_every=2)
@@ -37,6 +38,12 @@ COMPONENTS = (
 )
 """The rows of the paper's Table 5 (no distillation, RL alone, LD alone, both), and the distilled row with neither
 switch: it tells what plain imitation of the most important rows does, which the paper does not show."""
+
+
+TABLE_3 = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "crd", "ofd", "fbkd")
+"""The earlier methods in the order of the paper's Table 3, under our names."""
+LATER = ("kd", "sparsekd")
+"""References that the paper does not show: distillation of the head's outputs."""
 
 
 def quickstart() -> StudySpec:
@@ -113,8 +120,64 @@ def search() -> StudySpec:
     )
 
 
+def comparison() -> StudySpec:
+    """Does PointDistiller beat seven earlier methods on PointPillars at 4x compression, all tuned alike? (Table 3)"""
+    return StudySpec(
+        name="comparison",
+        question=_question(comparison),
+        base=_pointpillars(),
+        points=_methods(),
+        tuning=Tuning(trials=6, epochs=20),
+        seeds=(0, 1, 2),
+    )
+
+
+def quick_comparison() -> StudySpec:
+    """How do all methods compare on the quick start's simulated scans, each with a tuned loss weight?
+
+    Under an hour on two cores; the teacher is the quick start's.
+    """
+    quick = quickstart()
+    return quick.model_copy(
+        update={
+            "name": "quick_comparison",
+            "question": _question(quick_comparison),
+            "points": _methods(),
+            "tuning": Tuning(trials=4, epochs=2),
+            "search": None,
+        }
+    )
+
+
+def compression() -> StudySpec:
+    """How much smaller can each detector get, with and without PointDistiller? (Tables 1 and 2, Figure 1)"""
+    schedules = {
+        "pointpillars": (KITTI_SCHEDULE, (4, 16)),
+        "second": (KITTI_SCHEDULE.model_copy(update={"epochs": 40}), (4, 16)),
+        "pointrcnn": (KITTI_SCHEDULE.model_copy(update={"batch_size": 2}), (8, 16)),
+    }
+    points = []
+    for detector, (schedule, ratios) in schedules.items():
+        trained = schedule.model_dump(include={"epochs", "batch_size"})
+        lengths = {f"{whose}training.{name}": value for whose in ("", "teacher.") for name, value in trained.items()}
+        for ratio in ratios:
+            small = {"detector.name": detector, "detector.compression": ratio, **lengths}
+            points += [
+                Point(label=f"{detector} {ratio}x student", set={**small, "method": "student", "parameters": {}}),
+                Point(label=f"{detector} {ratio}x PointDistiller", set=small),
+            ]
+    return StudySpec(
+        name="compression",
+        question=_question(compression),
+        base=_pointpillars(),
+        points=tuple(points),
+        seeds=(0, 1, 2),
+    )
+
+
 STUDIES: dict[str, Callable[[], StudySpec]] = {
-    study.__name__: study for study in (quickstart, ablation, sensitivity, search)
+    study.__name__: study
+    for study in (quickstart, ablation, sensitivity, search, comparison, quick_comparison, compression)
 }
 
 
@@ -149,6 +212,13 @@ def _pointpillars() -> TrialConfig:
         training=KITTI_SCHEDULE,
         teacher=TeacherConfig(training=KITTI_SCHEDULE),
     )
+
+
+def _methods() -> tuple[Point, ...]:
+    """The student alone, and every method with a weight to be tuned."""
+    others = {name: Point(label=name, set={"method": name, "parameters": {}}, tune=True) for name in TABLE_3 + LATER}
+    ours = Point(label="pointdistiller", tune=True)
+    return (COMPONENTS[0], *(others[name] for name in TABLE_3), ours, *(others[name] for name in LATER))
 
 
 def _question(study: Callable[[], StudySpec]) -> str:

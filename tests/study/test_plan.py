@@ -11,6 +11,7 @@ from study import catalogue
 from study.errors import InputError
 from study.overrides import override
 from study.plan import check_devices, expand, missing, search_bases, teachers, too_weak
+from study.preview import preview
 from study.progress import duration, name_of
 from study.records import RunRecord, StudyFiles
 from study.resume import first_difference
@@ -161,7 +162,36 @@ def test_every_named_study_builds_and_survives_json(name):
     assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
     runs = expand(spec, resolve)
     assert {run.config.seed for run in runs} == (set(spec.seeds) if spec.points else set())
-    assert len(teachers(spec, runs, resolve)) == 1
+    assert len(teachers(spec, runs, resolve)) == len({run.config.detector.name for run in runs}) or not runs
+
+
+def test_a_comparison_tunes_every_method_alike():
+    for study in (catalogue.comparison(), catalogue.quick_comparison()):
+        tuned = [point.label for point in study.points if point.tune]
+        assert len(tuned) == 10
+        assert [point.label for point in study.points if not point.tune] == ["student"]
+        assert {key for point in study.points for key in point.set} <= {"method", "parameters"}
+
+
+def test_the_quick_comparison_uses_the_quick_starts_teacher():
+    (key,) = {
+        run.config.teacher_run().key
+        for spec in (catalogue.quickstart(), catalogue.quick_comparison())
+        for run in expand(spec, resolve)
+    }
+    assert key
+
+
+def test_a_preview_names_the_runs_that_are_known_and_counts_the_others():
+    points = [{"label": "student", "set": {"method": "student"}}, {"label": "m", "tune": [0.1, 1, 10]}]
+    lines = list(preview(toy(points=points, seeds=[4], tuning={"trials": 3, "epochs": 1}), resolve))
+    assert [line.split("  ", 1)[1] for line in lines[:3]] == [
+        "seed 0  teacher (2 epochs), unless it is there",
+        "seed 4  student",
+        "seed 4  m",
+    ]
+    assert lines[2].startswith("after tuning")
+    assert lines[3:] == ["and 3 tuning runs of m: seed 1000, 1 epochs, weight 1, then 0.1 to 10"]
 
 
 def test_a_study_file_is_a_study(tmp_path):
