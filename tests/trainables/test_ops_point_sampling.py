@@ -20,14 +20,18 @@ def sampled_by_loop(count, rows, number):
     threads = min(2 ** int(np.log2(number)), 1024)
     nearest, chosen = [np.float32(1e10)] * number, [0]
     for _ in range(1, count):
-        distances = rows(chosen[-1])
-        nearest = [min(old, new) for old, new in zip(nearest, distances, strict=True)]
-        best, found = -1.0, 0
+        nearest = [min(old, new) for old, new in zip(nearest, rows(chosen[-1]), strict=True)]
+        best = []  # of each thread: distance, point
         for thread in range(threads):
+            largest, found = -1.0, 0
             for k in range(thread, number, threads):
-                if nearest[k] > best:
-                    best, found = nearest[k], k
-        chosen.append(found)
+                if nearest[k] > largest:
+                    largest, found = nearest[k], k
+            best.append((largest, found))
+        while len(best) > 1:
+            half = len(best) // 2
+            best = [best[t + half] if best[t + half][0] > best[t][0] else best[t] for t in range(half)]
+        chosen.append(best[0][1])
     return chosen
 
 
@@ -42,12 +46,16 @@ def test_points_of_a_random_cloud_are_those_of_the_loop(number, count):
     assert furthest_points(points, count).tolist() == expected
 
 
-def test_of_equally_far_points_the_one_of_the_lowest_thread_is_taken():
-    corners = np.array([[x, y, z] for x in (0, 1, 2) for y in (0, 1, 2) for z in (0, 1, 2)] * 3, np.float32)
-    expected = sampled_by_loop(27, lambda i: squares_by_loop(corners, i), len(corners))
-    assert furthest_points(corners, 27).tolist() == expected
-    # 81 points make 64 threads: of the equally far 26, 53 and 80, thread 16 holds the last and comes first.
-    assert expected[:2] == [0, 80]
+@pytest.mark.parametrize("number", [81, 64, 300])
+def test_of_equally_far_points_the_one_is_taken_that_the_threads_agree_on(number):
+    corners = np.random.default_rng(number).integers(0, 3, (number, 3)).astype(np.float32)
+    expected = sampled_by_loop(40, lambda i: squares_by_loop(corners, i), number)
+    assert furthest_points(corners, 40).tolist() == expected
+
+
+def test_of_four_threads_with_equally_far_points_the_third_comes_before_the_second():
+    far = np.array([[0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 3]], np.float32)
+    assert furthest_points(far, 2).tolist() == [0, 2]
 
 
 def test_when_all_points_lie_on_chosen_ones_the_first_comes_again():
@@ -69,8 +77,8 @@ def test_broken_points_are_not_taken_while_there_are_others():
 
 
 def test_points_further_apart_than_the_largest_distance_of_mmcv_are_equally_far():
-    points = np.array([[0, 0, 0], [2e5, 0, 0], [9e5, 0, 0], [1, 0, 0]], np.float32)
-    assert furthest_points(points, 3).tolist() == [0, 1, 2]
+    points = np.array([[0, 0, 0], [9e5, 0, 0], [2e5, 0, 0], [1, 0, 0]], np.float32)
+    assert furthest_points(points, 2).tolist() == [0, 2]
 
 
 def test_rows_of_given_distances_are_sampled_as_their_points_are():

@@ -3,8 +3,10 @@
 CPU twins of mmcv 2.1's `furthest_point_sample` and `furthest_point_sample_with_dist` (CUDA only, mmcv/ops/csrc/common/
 cuda/furthest_point_sample_cuda_kernel.cuh; the first one's Python code allocates CUDA tensors, so it is replaced as a
 whole). They choose the centers of PointNet++'s set abstraction (Qi et al., NeurIPS 2017), PointRCNN's backbone. As in
-the kernel, the first point is the one at index 0, squared distances count as 1e10 at most, and among points that are
-equally far the one of the lowest thread wins: the smallest index modulo the number of threads, then the smallest.
+the kernel, the first point is the one at index 0, and squared distances count as 1e10 at most. Points that are equally
+far are decided as the kernel's threads do: thread `index modulo threads` keeps its first, then pairs of threads are
+compared, those half of all apart first and neighbors last, and the lower one keeps a tie. So an even thread comes
+before an odd one, among the even ones a multiple of four before the others, and so on.
 
 Differs from the kernel: a point with a NaN or infinite coordinate is chosen only where there is no other (there it
 would be chosen for all the rest), and products are rounded before they are added, where CUDA's compiler may fuse both.
@@ -61,9 +63,17 @@ def _furthest(nearest: Single, largest: Single, threads: int) -> int:
     for block in range(len(largest)):
         if largest[block] == best:
             for k in range(block * _BLOCK, min(len(nearest), (block + 1) * _BLOCK)):
-                if nearest[k] == best and (found < 0 or k % threads < found % threads):
+                if nearest[k] == best and (found < 0 or _wins(k, found, threads)):
                     found = k
     return found
+
+
+@njit(nogil=True, cache=True)
+def _wins(later: int, earlier: int, threads: int) -> bool:
+    """Whether the later of two equally far points is taken; `threads` is a power of two."""
+    unequal = (later ^ earlier) & (threads - 1)
+    # The threads of both meet where their lowest unequal bit is compared; the one without that bit is the lower.
+    return unequal > 0 and later & (unequal & -unequal) == 0
 
 
 @njit(nogil=True, cache=True)
