@@ -115,8 +115,8 @@ class Journal(Hook):
 class EpochSeed(Hook):
     """Starts every random stream of an epoch from (seed, epoch, rank): a continued run equals an uninterrupted one.
 
-    Data loading and distillation draw from streams of their own: two methods with one seed see the same batches. Each of
-    several processes augments in its own way; the frames' order, which they share, is that of mmengine's sampler.
+    Data loading and distillation draw from streams of their own: two methods with one seed see the same batches. Each
+    of several processes augments in its own way; the frames' order, which they share, is that of mmengine's sampler.
     """
 
     def __init__(self, seed: int) -> None:
