@@ -1,0 +1,108 @@
+"""What every full-size detector costs here: seconds per step and peak memory, with and without distillation.
+
+    python -m tests.benchmarks.bench_detectors [--rounds 3] [--batch 2] [--detectors second,pointrcnn] [--compression 4]
+
+Simulated scans at full resolution, mmdet3d's full-size teachers, students of the given compression, PointDistiller with
+the paper's hyper-parameters. Each row is measured in a process of its own, as peak memory is a process's; the part
+that only imports is printed as the first row.
+"""
+
+import argparse
+import copy
+import multiprocessing
+import resource
+import statistics
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from study.catalogue import quickstart
+from study.records import StudyFiles
+from study.spec import DatasetSpec, DetectorConfig, TrialConfig
+from trainables import data, detector, distiller
+from trainables.features import Batch
+from trainables.model import StudentModel
+from trainables.quiet import quietly
+from trainables.training import build_detector, build_runner
+
+KINDS = ("imports alone", "teacher's forward pass", "student's step", "student's step with PointDistiller")
+
+
+def measure(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -> tuple[float, float]:
+    """Median seconds of a round and the process's peak memory in GB."""
+    seconds = [0.0]
+    if kind != KINDS[0]:
+        with quietly(folder / "log"):
+            seconds = _rounds(name, kind, arguments, folder)
+    return statistics.median(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def _rounds(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -> list[float]:
+    quick = quickstart().base
+    simulation = quick.dataset.simulation.model_copy(
+        update={"train_frames": 2 * arguments.batch, "val_frames": 1, "scene": type(quick.dataset.simulation)().scene}
+    )
+    training = quick.training.model_copy(update={"batch_size": arguments.batch})
+    config = TrialConfig(
+        method="student", detector=DetectorConfig(name=name, compression=arguments.compression), training=training,
+        dataset=DatasetSpec(simulation=simulation),
+    )  # fmt: skip
+    root = data.ensure(config.dataset, StudyFiles(folder, "bench"))
+    runner, _ = build_runner(config, root, folder / "run", None, lambda epoch: None)
+    torch.set_num_threads(arguments.threads)
+    batch = next(iter(runner.build_dataloader(runner._train_dataloader, seed=0)))
+    model = runner.model
+    batch = model.data_preprocessor(batch, True)
+    spec = detector.load(name)
+    if kind == KINDS[1]:
+        teacher = build_detector(config, teacher=True).eval()
+    else:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    if kind == KINDS[3]:
+        method = distiller.load("pointdistiller")
+        parameters = method.Parameters(**method.complete({}, spec.kind))
+        model.distill(build_detector(config, teacher=True), spec, method, parameters)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    seconds = []
+    for _ in range(arguments.rounds + 1):  # the first warms up
+        fresh = copy.deepcopy(batch)
+        begin = perf_counter()
+        if kind == KINDS[1]:
+            with torch.no_grad():
+                spec.forward(teacher, Batch(fresh["inputs"], fresh["data_samples"]))
+        else:
+            _step(model, fresh, optimizer)
+        seconds.append(perf_counter() - begin)
+    return seconds[1:]
+
+
+def _step(model: StudentModel, batch: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    loss, _ = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compression", type=float, default=4)
+    parser.add_argument("--detectors", type=lambda text: text.split(","), default=detector.names())
+    arguments = parser.parse_args()
+    print(f"{arguments.threads} threads, batches of {arguments.batch} frames, medians of {arguments.rounds} rounds")
+    print(f"{'detector':14}{'':38}{'s':>8}{'peak GB':>10}")
+    for name in arguments.detectors:
+        for kind in KINDS:
+            with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
+                taken, peak = pool.apply(measure, (name, kind, arguments, Path(folder)))
+            print(f"{name:14}{kind:38}{taken:8.2f}{peak:10.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
