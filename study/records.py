@@ -31,12 +31,16 @@ Status = Literal["finished", "stopped_early", "failed"]
 
 
 class EpochRecord(Frozen):
-    """One epoch of training: the mean of every loss term, and the metrics where it was validated."""
+    """One epoch of training: the mean of every loss term, the metrics where it was validated, and its duration.
+
+    `step_seconds` is the median duration of a step, without loading its batch.
+    """
 
     epoch: int
     losses: dict[str, float]
     metrics: dict[str, float] = {}
     seconds: float
+    step_seconds: float | None = None
 
 
 class RunRecord(Frozen):

@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -63,12 +64,18 @@ class Journal(Hook):
             self.epochs = [EpochRecord.model_validate(epoch) for epoch in meta["journal"]]
         self._sums: dict[str, float] = defaultdict(float)
         self._steps = 0
-        self._start = perf_counter()
+        self._durations: list[float] = []
+        self._start = self._step_start = perf_counter()
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Forget the last epoch."""
         self._sums.clear()
+        self._durations.clear()
         self._steps, self._start = 0, perf_counter()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """The batch is loaded, the step begins."""
+        self._step_start = perf_counter()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Add up the losses of a step.
@@ -76,7 +83,8 @@ class Journal(Hook):
         Raises:
             DivergedError: the loss is not finite.
         """
-        values = {name: float(value) for name, value in outputs.items()}
+        values = {name: float(value) for name, value in outputs.items()}  # waits for the device
+        self._durations.append(perf_counter() - self._step_start)
         if not math.isfinite(values["loss"]):
             terms = ", ".join(f"{name}={value:g}" for name, value in values.items())
             raise DivergedError(f"the loss is not finite in epoch {runner.epoch + 1}, step {batch_idx + 1}: {terms}")
@@ -101,7 +109,10 @@ class Journal(Hook):
     def _close(self, runner: Runner, epoch: int, metrics: dict[str, float]) -> None:
         sums, steps = zip(*all_gather_object((dict(self._sums), self._steps)), strict=True)
         losses = {name: sum(each.get(name, 0.0) for each in sums) / sum(steps) for name in sums[0]}
-        record = EpochRecord(epoch=epoch, losses=losses, metrics=metrics, seconds=perf_counter() - self._start)
+        record = EpochRecord(
+            epoch=epoch, losses=losses, metrics=metrics, seconds=perf_counter() - self._start,
+            step_seconds=median(self._durations),
+        )  # fmt: skip
         self.epochs.append(record)
         if not is_main_process():
             return

@@ -41,6 +41,7 @@ def test_a_record_holds_losses_and_metrics_and_where_they_come_from(distilled):
     assert distilled.epochs[0].metrics == {}
     assert distilled.versions["mmdet3d"] == "1.4.0"
     assert distilled.peak_memory_mb > 100
+    assert all(0 < epoch.step_seconds * 2 <= epoch.seconds for epoch in distilled.epochs)  # two steps an epoch
 
 
 def test_a_distilled_run_names_the_teacher_it_was_trained_under(distilled, files):
