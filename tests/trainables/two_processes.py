@@ -1,0 +1,116 @@
+"""What two processes of one run compute together, and the same for one process: a step, and KITTI's metric."""
+
+import copy
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import get_dist_info
+from small_detectors import scans, small
+
+from study.spec import TrialConfig
+from trainables import detector, distiller
+from trainables.datasets import kitti_metric
+from trainables.model import StudentModel
+from trainables.parallel import shared, together
+from trainables.training import build_detector
+
+SCANS = [900, 500]
+"""Points of the two scans of a step. The first holds two objects, the second one."""
+
+
+def model(family: str, method: str, *, normalizes: bool) -> StudentModel:
+    """A small student, alone or under a teacher; `normalizes` says whether batch norm takes the step's statistics."""
+    config = TrialConfig(method=method, detector=small(family))
+    built = StudentModel(build_detector(config, teacher=False))
+    if config.distills:
+        spec, loaded = detector.load(family), distiller.load(method)
+        parameters = loaded.complete({"samples": 64, "neighbors": 8}, spec.kind)
+        torch.manual_seed(0)
+        built.distill(build_detector(config, teacher=True), spec, loaded, loaded.Parameters(**parameters))
+    return built.train(normalizes)
+
+
+def frames(family: str, *, poor: bool = False) -> dict[str, Any]:
+    """The two scans; the second of a `poor` step has four points (where the detector does not sample them) and none of
+    them on an object."""
+    data = scans(family, [SCANS[0], 4] if poor else SCANS)
+    second = data["data_samples"][1]
+    second.gt_instances_3d = second.gt_instances_3d[:1]
+    if poor:
+        second.gt_instances_3d.bboxes_3d.tensor[:, 0] += 500
+    return data
+
+
+def step(network: torch.nn.Module, data: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Gradients of all parameters and running averages of all batch norms after one step; the loss as `loss`."""
+    rank, processes = get_dist_info()
+    if processes > 1:
+        data = {name: values[rank : rank + 1] for name, values in (*data.pop("inputs").items(), *data.items())}
+        data = {"inputs": {"points": data["points"]}, "data_samples": data["data_samples"]}
+    inner = getattr(network, "module", network)
+    batch = inner.data_preprocessor(data, True)
+    loss, _ = inner.parse_losses(network(batch["inputs"], batch["data_samples"], mode="loss"))
+    loss.backward()
+    averages = {name: value for name, value in inner.named_buffers() if "running" in name}
+    return {"loss": loss.detach(), **averages, **{n: p.grad for n, p in inner.named_parameters() if p.grad is not None}}
+
+
+EQUAL = {
+    "pointpillars": ("pointpillars", "student", False),
+    "pointpillars under a teacher": ("pointpillars", "pointdistiller", False),
+    "second under a teacher": ("second", "pointdistiller", False),
+    "batch norm over both frames": ("pointpillars", "pointdistiller", True),
+}
+"""Detector, method, and whether batch norm normalizes with the statistics of both frames; else as in evaluation."""
+
+
+def compute(family: str, method: str, sync_batch_norm: bool) -> dict[str, torch.Tensor]:
+    """A step on both frames, of this process alone or with the other one."""
+    network = shared(model(family, method, normalizes=sync_batch_norm), sync_batch_norm=sync_batch_norm)
+    return step(network, frames(family))
+
+
+def compute_poor(family: str) -> dict[str, torch.Tensor]:
+    """A step of two processes of which one has hardly a point and nothing to find."""
+    network = shared(model(family, "pointdistiller", normalizes=True), sync_batch_norm=False)
+    return step(network, frames(family, poor=True))
+
+
+@cache
+def _validation(root: Path) -> Any:
+    from mmdet3d.datasets import KittiDataset
+
+    return KittiDataset(
+        data_root=str(root), ann_file="kitti_infos_val.pkl", data_prefix={"pts": "training/velodyne_reduced"},
+        metainfo={"classes": ["Pedestrian", "Cyclist", "Car"]}, test_mode=True, pipeline=[],
+    )  # fmt: skip
+
+
+def validate(root: Path) -> dict[str, float]:
+    """KITTI's metric of predictions near the labels, each process giving those of its share of the frames."""
+    from mmengine.dataset import DefaultSampler
+
+    dataset = _validation(root)
+    metric = kitti_metric.EmptyFrameKittiMetric(ann_file=str(root / "kitti_infos_val.pkl"))
+    metric.dataset_meta = dataset.metainfo
+    for index in DefaultSampler(dataset, shuffle=False):
+        truth = dataset.get_data_info(index)["eval_ann_info"]
+        boxes = copy.deepcopy(truth["gt_bboxes_3d"])
+        chance = torch.Generator().manual_seed(index)
+        boxes.tensor[:, :3] += 0.1 * torch.randn(len(boxes), 3, generator=chance)
+        scores = torch.rand(len(boxes), generator=chance)
+        found = {"bboxes_3d": boxes, "labels_3d": torch.as_tensor(truth["gt_labels_3d"]), "scores_3d": scores}
+        metric.process({}, [{"pred_instances_3d": found, "pred_instances": {}, "sample_idx": index}])
+    return metric.evaluate(len(dataset))
+
+
+def everything(rank: int, folder: Path, root: Path) -> None:
+    """One of two processes: computes all of the above and leaves it in `folder`."""
+    os.chdir(folder)
+    with together(rank, 2, folder / "meeting"):
+        computed = {case: compute(*EQUAL[case]) for case in EQUAL}
+        poor = {family: compute_poor(family) for family in detector.names()}
+        torch.save({"steps": computed, "poor": poor, "metrics": validate(root)}, folder / f"{rank}.pt")
