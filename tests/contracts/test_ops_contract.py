@@ -17,7 +17,7 @@ import torch
 
 from trainables import ops
 
-PLUMBING = {"bridge", "numba_cache", "warm_up"}  # they plug operators in and compile them; they are none
+PLUMBING = {"bridge", "numba_cache", "tiles", "warm_up"}  # they serve operators; they are none
 TENSOR_CODE = {
     "grouping",
     "neighbors",

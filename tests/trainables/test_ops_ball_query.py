@@ -32,8 +32,8 @@ def cloud(number, seed=0):
 @pytest.mark.parametrize("inner", [0.0, 0.8])
 @pytest.mark.parametrize(("radius", "count"), [(1.0, 4), (1.5, 32), (0.05, 3), (100.0, 7)])
 def test_balls_in_a_random_cloud_are_those_of_the_loop(radius, count, inner):
-    points = cloud(600)
-    centers = np.vstack([points[:20], cloud(20, 1)])
+    points = cloud(1500)
+    centers = np.vstack([points[:10], cloud(10, 1)])
     inner = min(inner, radius / 2)
     expected = [ball_by_loop(points, center, radius, count, inner) for center in centers]
     assert balls(points, centers, radius, count, inner).tolist() == expected
@@ -57,6 +57,12 @@ def test_points_on_the_sphere_are_outside_and_points_on_the_inner_one_inside():
 def test_a_point_on_the_center_counts_in_a_shell_too():
     points = np.array([[0.1, 0, 0], [0, 0, 0], [1.5, 0, 0]], np.float32)
     assert balls(points, np.zeros((1, 3)), 2.0, 3, 1.0).tolist() == [[1, 2, 1]]
+
+
+def test_balls_among_points_on_a_grid_hold_the_first_of_many_equal_ones():
+    points = np.random.default_rng(4).integers(-3, 4, (2000, 3)).astype(np.float32)
+    expected = [ball_by_loop(points, center, 2.0, 9, 1.0) for center in points[:12]]
+    assert balls(points, points[:12], 2.0, 9, 1.0).tolist() == expected
 
 
 def test_equal_points_are_all_found():

@@ -25,9 +25,9 @@ def cloud(number, seed=0, dtype=np.float64):
     return np.random.default_rng(seed).uniform(-5, 5, (number, 3)).astype(dtype)
 
 
-@pytest.mark.parametrize(("number", "dtype"), [(700, np.float64), (700, np.float32), (3, np.float64)])
+@pytest.mark.parametrize(("number", "dtype"), [(1500, np.float64), (1500, np.float32), (3, np.float64)])
 def test_nearest_points_of_random_targets_are_those_of_the_loop(number, dtype):
-    targets, sources = cloud(40, 1, dtype), cloud(number, 2, dtype)
+    targets, sources = cloud(30, 1, dtype), cloud(number, 2, dtype)
     squares, indices = three_nearest(targets, sources)
     assert squares.dtype == dtype
     for n, target in enumerate(targets):
@@ -39,6 +39,12 @@ def test_nearest_points_of_random_targets_are_those_of_the_loop(number, dtype):
 def test_of_equally_near_points_the_first_comes_first():
     sources = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 0.5]] * 2, np.float32)
     assert three_nearest(np.zeros((1, 3)), sources)[1].tolist() == [[4, 9, 0]]
+
+
+def test_among_points_on_a_grid_the_first_of_many_equal_ones_is_nearest():
+    sources = np.random.default_rng(3).integers(-3, 4, (2000, 3)).astype(np.float32)
+    targets = sources[:20] + np.float32(0.5)
+    assert three_nearest(targets, sources)[1].tolist() == [nearest_by_loop(t, sources)[1] for t in targets]
 
 
 def test_missing_points_are_infinitely_far_and_have_index_zero():

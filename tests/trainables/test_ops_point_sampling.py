@@ -39,14 +39,14 @@ def cloud(number, seed=0):
     return np.random.default_rng(seed).uniform(-20, 20, (number, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("number", "count"), [(700, 120), (64, 64), (33, 20), (1, 1)])
+@pytest.mark.parametrize(("number", "count"), [(2500, 60), (700, 120), (64, 64), (33, 20), (1, 1)])
 def test_points_of_a_random_cloud_are_those_of_the_loop(number, count):
     points = cloud(number)
     expected = sampled_by_loop(count, lambda i: squares_by_loop(points, i), number)
     assert furthest_points(points, count).tolist() == expected
 
 
-@pytest.mark.parametrize("number", [81, 64, 300])
+@pytest.mark.parametrize("number", [81, 64, 300, 2500])
 def test_of_equally_far_points_the_one_is_taken_that_the_threads_agree_on(number):
     corners = np.random.default_rng(number).integers(0, 3, (number, 3)).astype(np.float32)
     expected = sampled_by_loop(40, lambda i: squares_by_loop(corners, i), number)

@@ -16,40 +16,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-_BLOCK = 256
-
-Single = NDArray[np.float32]
-
-
-@njit(nogil=True, cache=True)
-def _fill(columns: Single, centers: Single, least: np.float32, most: np.float32, found: NDArray[np.int32]) -> None:
-    """Fill found (M, K), zeros before; `least` and `most` are squared radii (m2)."""
-    x, y, z = columns[0], columns[1], columns[2]
-    for c in range(len(centers)):
-        cx, cy, cz = centers[c, 0], centers[c, 1], centers[c, 2]
-        count, start = 0, 0
-        while start < len(x) and count < found.shape[1]:
-            stop = min(len(x), start + _BLOCK)
-            near = 0
-            for k in range(start, stop):  # without a branch, so that several points are tested at once
-                dx, dy, dz = cx - x[k], cy - y[k], cz - z[k]
-                near += dx * dx + dy * dy + dz * dz <= most
-            if near > 0:
-                for k in range(start, stop):
-                    dx, dy, dz = cx - x[k], cy - y[k], cz - z[k]
-                    d = dx * dx + dy * dy + dz * dz
-                    if d == 0.0 or (d >= least and d < most):
-                        if count == 0:
-                            found[c, :] = k
-                        found[c, count] = k
-                        count += 1
-                        if count == found.shape[1]:
-                            break
-            start = stop
+from trainables.ops.tiles import fill_balls, tiled
 
 
 def balls(
@@ -68,16 +38,15 @@ def balls(
         (M, count) int32 indices in rising order, then the first again; all 0 where the ball is empty.
 
     Raises:
-        ValueError: points or centers are not (rows, 3), or the radii are not inner < radius.
+        ValueError: points are not (N, 3) or centers (M, 3), or the radii are not inner < radius.
     """
-    columns = np.array(np.transpose(points), dtype=np.float32, order="C")
-    places = np.array(centers, dtype=np.float32, order="C")
-    if columns.ndim != 2 or len(columns) != 3 or places.ndim != 2 or places.shape[1] != 3:
-        raise ValueError(f"points and centers must be (rows, 3), got {np.shape(points)} and {places.shape}")
+    tiles, places = tiled(points), np.array(centers, dtype=np.float32, order="C")
+    if places.ndim != 2 or places.shape[1] != 3:
+        raise ValueError(f"centers must be (M, 3), got {places.shape}")
     if not inner < radius:
         raise ValueError(f"radii must be inner < radius, got {inner} and {radius}")
     found = np.zeros((len(places), count), np.int32)
-    _fill(columns, places, np.square(np.float32(inner)), np.square(np.float32(radius)), found)
+    fill_balls(*tiles, places, np.square(np.float32(inner)), np.square(np.float32(radius)), found)
     return found
 
 

@@ -21,40 +21,10 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-_BLOCK = 256
+from trainables.ops.tiles import find_three, tiled
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.int32]
-
-
-@njit(nogil=True, cache=True)
-def _nearest(targets: Floats, columns: Floats, distances: Floats, indices: Integers) -> None:
-    """Fill distances (N, 3), infinite before, and indices (N, 3), zeros before, nearest first."""
-    x, y, z = columns[0], columns[1], columns[2]
-    squares = np.empty(_BLOCK, columns.dtype)
-    for t in range(len(targets)):
-        tx, ty, tz = targets[t, 0], targets[t, 1], targets[t, 2]
-        first, second, third = distances[t, 0], distances[t, 1], distances[t, 2]
-        for start in range(0, len(x), _BLOCK):
-            stop = min(len(x), start + _BLOCK)
-            nearer = 0
-            for k in range(start, stop):  # without a branch, so that several points are tested at once
-                dx, dy, dz = tx - x[k], ty - y[k], tz - z[k]
-                squares[k - start] = dx * dx + dy * dy + dz * dz
-                nearer += squares[k - start] < third
-            if nearer > 0:
-                for k in range(start, stop):
-                    d = squares[k - start]
-                    if d < first:
-                        third, second, first = second, first, d
-                        indices[t, 2], indices[t, 1], indices[t, 0] = indices[t, 1], indices[t, 0], k
-                    elif d < second:
-                        third, second = second, d
-                        indices[t, 2], indices[t, 1] = indices[t, 1], k
-                    elif d < third:
-                        third = d
-                        indices[t, 2] = k
-        distances[t, 0], distances[t, 1], distances[t, 2] = first, second, third
 
 
 @njit(nogil=True, cache=True)
@@ -88,15 +58,14 @@ def three_nearest(targets: Floats, sources: Floats) -> tuple[Floats, Integers]:
         (N, 3) squared distances (m2) in the precision of the targets, nearest first; (N, 3) int32 indices.
 
     Raises:
-        ValueError: targets or sources are not (rows, 3).
+        ValueError: targets are not (N, 3) or sources (M, 3).
     """
     kind = np.float64 if np.asarray(targets).dtype == np.float64 else np.float32
     places: Floats = np.array(targets, dtype=kind, order="C")
-    columns: Floats = np.array(np.transpose(sources), dtype=kind, order="C")
-    if places.ndim != 2 or places.shape[1] != 3 or columns.ndim != 2 or len(columns) != 3:
-        raise ValueError(f"targets and sources must be (rows, 3), got {places.shape} and {np.shape(sources)}")
+    if places.ndim != 2 or places.shape[1] != 3:
+        raise ValueError(f"targets must be (N, 3), got {places.shape}")
     distances, indices = np.full(places.shape, np.inf, kind), np.zeros(places.shape, np.int32)
-    _nearest(places, columns, distances, indices)
+    find_three(*tiled(sources, kind), places, distances, indices)
     return distances, indices
 
 

@@ -19,81 +19,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.ops.tiles import NEVER, sample, sample_rows, tiled
+
 LARGEST = np.float32(1e10)
 """m2; mmcv fills the distances with it before the first point is chosen."""
-_BLOCK = 256
-_NEVER = np.float32(-np.inf)
-
-Single = NDArray[np.float32]
-
-
-# Without NaN (`nnan`) a minimum and a maximum are one vector instruction each; callers see to it that there is none.
-@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _approach(columns: Single, chosen: int, nearest: Single, largest: Single) -> None:
-    """Note in `nearest` that one more point was chosen, and the largest of every block of it in `largest`."""
-    x, y, z = columns[0], columns[1], columns[2]
-    px, py, pz = x[chosen], y[chosen], z[chosen]
-    for block in range(len(largest)):
-        most = _NEVER
-        for k in range(block * _BLOCK, min(len(x), (block + 1) * _BLOCK)):
-            dx, dy, dz = x[k] - px, y[k] - py, z[k] - pz
-            nearest[k] = min(dx * dx + dy * dy + dz * dz, nearest[k])
-            most = max(most, nearest[k])
-        largest[block] = most
-
-
-@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _approach_row(distances: Single, nearest: Single, largest: Single) -> None:
-    """The same for given distances of all points to the chosen one."""
-    for block in range(len(largest)):
-        most = _NEVER
-        for k in range(block * _BLOCK, min(len(distances), (block + 1) * _BLOCK)):
-            nearest[k] = min(distances[k], nearest[k])
-            most = max(most, nearest[k])
-        largest[block] = most
-
-
-@njit(nogil=True, cache=True)
-def _furthest(nearest: Single, largest: Single, threads: int) -> int:
-    best, found = largest.max(), -1
-    for block in range(len(largest)):
-        if largest[block] == best:
-            for k in range(block * _BLOCK, min(len(nearest), (block + 1) * _BLOCK)):
-                if nearest[k] == best and (found < 0 or _wins(k, found, threads)):
-                    found = k
-    return found
-
-
-@njit(nogil=True, cache=True)
-def _wins(later: int, earlier: int, threads: int) -> bool:
-    """Whether the later of two equally far points is taken; `threads` is a power of two."""
-    unequal = (later ^ earlier) & (threads - 1)
-    # The threads of both meet where their lowest unequal bit is compared; the one without that bit is the lower.
-    return unequal > 0 and later & (unequal & -unequal) == 0
-
-
-@njit(nogil=True, cache=True)
-def _sample(columns: Single, nearest: Single, threads: int, chosen: NDArray[np.int32]) -> None:
-    largest = np.full((len(nearest) + _BLOCK - 1) // _BLOCK, LARGEST, np.float32)
-    for j in range(1, len(chosen)):
-        if nearest[chosen[j - 1]] > _NEVER:
-            _approach(columns, chosen[j - 1], nearest, largest)
-        else:  # the first point of the cloud is a broken one
-            for block in range(len(largest)):
-                largest[block] = nearest[block * _BLOCK : (block + 1) * _BLOCK].max()
-        chosen[j] = _furthest(nearest, largest, threads)
-
-
-@njit(nogil=True, cache=True)
-def _sample_rows(distances: Single, nearest: Single, threads: int, chosen: NDArray[np.int32]) -> None:
-    largest = np.empty((len(nearest) + _BLOCK - 1) // _BLOCK, np.float32)
-    for j in range(1, len(chosen)):
-        _approach_row(distances[chosen[j - 1]], nearest, largest)
-        chosen[j] = _furthest(nearest, largest, threads)
 
 
 def furthest_points(points: NDArray[np.floating], count: int) -> NDArray[np.int32]:
@@ -109,13 +41,13 @@ def furthest_points(points: NDArray[np.floating], count: int) -> NDArray[np.int3
     Raises:
         ValueError: points are not (N, 3), or there are none to choose from.
     """
-    columns = np.array(np.transpose(points), dtype=np.float32, order="C")
-    if columns.ndim != 2 or len(columns) != 3:
-        raise ValueError(f"points must be (N, 3), got {np.shape(points)}")
-    sound = np.all(np.isfinite(columns), axis=0)
-    columns[:, ~sound] = 0
-    chosen = _room_for(count, columns.shape[1])
-    _sample(columns, np.where(sound, LARGEST, _NEVER), _threads(columns.shape[1]), chosen)
+    cloud = np.array(points, dtype=np.float32)
+    sound = np.isfinite(cloud)
+    tiles = tiled(np.where(sound, cloud, 0))
+    chosen = _room_for(count, len(cloud))
+    nearest = np.where(np.all(sound[tiles.order], axis=1), LARGEST, NEVER)
+    if count > 0:
+        sample(*tiles, nearest, _threads(len(cloud)), chosen)
     return chosen
 
 
@@ -137,7 +69,7 @@ def furthest_rows(distances: NDArray[np.floating], count: int) -> NDArray[np.int
         raise ValueError(f"distances must be (N, N), got {rows.shape}")
     rows[np.isnan(rows)] = LARGEST
     chosen = _room_for(count, len(rows))
-    _sample_rows(rows, np.full(len(rows), LARGEST), _threads(len(rows)), chosen)
+    sample_rows(rows, np.full(len(rows), LARGEST), _threads(len(rows)), chosen)
     return chosen
 
 
