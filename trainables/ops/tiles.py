@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 TILE = 64
-SORTED_FROM = 16 * TILE
+SORTED_FROM = 8 * TILE
 """Fewer points are tiled in their given order: sorting would take longer than it saves."""
 NEVER = np.float32(-np.inf)
 """In the place of a distance: a point that is not to be sampled while there are others."""
