@@ -31,6 +31,13 @@ from mmengine.hooks import SyncBuffersHook  # isort: skip
 from mmengine.registry import FUNCTIONS, init_default_scope  # isort: skip
 from mmengine.runner import Runner  # isort: skip
 
+MENDED = {
+    "LoadPointsFromFile": "CheckedLoadPoints",
+    "PointsRangeFilter": "PointsInRange",
+    "KittiMetric": "EmptyFrameKittiMetric",
+}
+"""Parts of mmdet3d's configs that stumble over gone bad, empty or unlabelled frames, and ours in their places."""
+
 FUNCTIONS.register_module(name="seed_worker", module=seed_worker, force=True)
 
 
@@ -159,10 +166,8 @@ def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
                 # A data set joins its own root to the name; sampler and metric want the whole path.
                 file = Path(place[name]).name
                 place[name] = file if place.get("type") == "KittiDataset" else root + file
-        if place.get("type") == "LoadPointsFromFile":
-            place["type"] = "CheckedLoadPoints"
-        if place.get("type") == "KittiMetric":
-            place["type"] = "EmptyFrameKittiMetric"
+        if place.get("type") in MENDED:
+            place["type"] = MENDED[place["type"]]
         if place.get("type") == "ObjectSample":
             _sample_what_is_there(place, data)
     if config.detector.range:
