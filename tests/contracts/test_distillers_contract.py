@@ -14,7 +14,12 @@ from trainables.model import StudentModel
 from trainables.training import build_detector
 
 METHODS = distiller.names()
-SMALL = {"pointdistiller": {"samples": 64, "neighbors": 8}}
+SMALL = {
+    "pointdistiller": {"samples": 64, "neighbors": 8},
+    "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
+    "se_ssd": {"score": 0.001, "overlap": 0.1},  # an untrained head is sure of nothing
+    "sparsekd": {"foreground": "everywhere"},  # and no anchor of a small detector lies on a small scan's objects
+}
 """Hyper-parameters that fit small scans, where a method's defaults do not."""
 
 

@@ -1,0 +1,150 @@
+"""SparseKD: class scores and codes at pivotal positions, and the teacher's boxes as labels (Yang et al., NeurIPS 2022).
+
+Yang, Shi, Ding, Wang and Qi, "Towards Efficient 3D Object Detection with Knowledge Distillation"; code:
+github.com/CVMI-Lab/SparseKD at 2e00edef6b94. Its released recipes are CenterPoint's; the detectors here have anchors
+or points, so the form followed is that of anchor_logit_kd_head.py, with the weights of cp-voxel-s_sparsekd.yaml:
+
+- pivotal positions: with h the sigmoid within [1e-4, 1 - 1e-4] and W_p the teacher's largest h at position p where an
+  anchor of p is positive, else 0,   10 * sum of W_p (h_s - h_t)^2 over positions and their channels / (sum W + 1e-6);
+- 0.2 times the smooth-L1 loss (beta 1/9, sine of the yaw's difference) between the codes of positive anchors, added
+  over codes, averaged over the positives of a scan and over scans;
+- label distillation: the teacher's boxes with a score above 0.6 stand before the ground truth that the student's own
+  losses see.
+
+A position of PointRCNN is a point with its proposal; points on objects are positive. Positive follows the ground truth
+alone, as with the code's teacher. Differs from the code: its CenterPoint takes the teacher's peaks without suppression;
+anchors have no peaks, so boxes of a class that overlap are suppressed as these detectors do it when they are tested.
+The teacher is frozen whole unless asked for (`teacher_mode=train` is the code's). Not here: initializing the student
+with chosen channels of the teacher (TGI) and the RoI features that the released recipes leave out.
+"""
+
+import copy
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from study.frozen import Frozen
+from trainables import boxes as boxes_of
+from trainables.distiller import Distiller
+from trainables.features import Batch, Features
+
+CLASS_WEIGHT, CODE_WEIGHT = 10.0, 0.2
+LEAST = 1e-4
+"""Scores are compared within [LEAST, 1 - LEAST]."""
+MOST_LABELS = 500
+"""Boxes of the teacher per scan that become labels; 4,096 are looked at (NMS_PRE_MAXSIZE, NMS_POST_MAXSIZE)."""
+
+
+class SparseKD(Distiller):
+    """Squared error of scores at pivotal positions, smooth-L1 of codes of positives, and label distillation."""
+
+    reads = ("predictions", "neck")
+    weight_range: ClassVar[tuple[float, float]] = (1 / CLASS_WEIGHT, 20 / CLASS_WEIGHT)
+
+    class Parameters(Frozen):
+        """What is pivotal, and which of the teacher's boxes are labels."""
+
+        weight: float = Field(1.0, ge=0, description="multiple of the code's constants: class scores 10, codes 0.2")
+        foreground: Literal["positive", "not_negative", "everywhere"] = Field(
+            "positive", description="positions with a positive anchor, with one that is not negative, or all"
+        )
+        score: float = Field(0.0, ge=0, lt=1, description="pivotal positions have a teacher's score above this")
+        codes: bool = Field(True, description="distill the codes of positive anchors, too")
+        labels: bool = Field(True, description="the teacher's confident boxes stand before the ground truth")
+        label_score: float = Field(0.6, ge=0, lt=1, description="score of a box that becomes a label")
+        label_overlap: float = Field(0.01, ge=0, le=1, description="IoU above which the worse box is suppressed")
+        teacher_mode: Literal["eval", "train"] = Field("eval", description="the teacher's batch norm")
+
+    def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
+        super().__init__(parameters, student, teacher)
+        self.options = parameters
+        self.teacher_mode = parameters.teacher_mode
+        self.labels_per_scan = 0.0
+
+    def supervise(self, teacher: Features, batch: Batch) -> Batch:
+        """The batch with the teacher's confident boxes before the ground truth; the given samples stay as they are."""
+        if not self.options.labels:
+            return batch
+        samples, added = [], 0
+        for scan, sample in enumerate(batch.samples):
+            found = boxes_of.confident(teacher.predictions, scan, self.options.label_score, 4096)
+            found = boxes_of.suppressed(found, self.options.label_overlap).at(slice(MOST_LABELS))
+            samples.append(with_labels(sample, boxes_of.headed(found, teacher.predictions, scan), found.labels))
+            added += len(found.labels)
+        self.labels_per_scan = added / max(len(samples), 1)
+        return Batch(batch.inputs, samples)
+
+    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+        """`kd_class_loss`, `kd_code_loss`, and how many labels a scan got from the teacher."""
+        options, ours, theirs = self.options, student.predictions, teacher.predictions
+        learned = ours.assign(batch)
+        scans, places = len(learned), student.neck.position.shape[1]
+        mine, its = (p.logits.reshape(scans, places, -1).sigmoid() for p in (ours, theirs))
+        mask = self._foreground(learned).reshape(scans, places, -1).any(2)
+        loss = pivotal_loss(mine, its, mask, options.score)
+        terms = {"kd_class_loss": options.weight * CLASS_WEIGHT * loss}
+        if options.codes:
+            loss = code_loss(ours.codes, theirs.codes, learned >= 0, ours.angle)
+            terms["kd_code_loss"] = options.weight * CODE_WEIGHT * loss
+        if options.labels:
+            terms["kd_labels"] = loss.new_tensor(self.labels_per_scan)
+        return terms
+
+    def _foreground(self, learned: Tensor) -> Tensor:
+        """B x A, bool, of the class that the head learns at every anchor."""
+        if self.options.foreground == "everywhere":
+            return torch.ones_like(learned, dtype=torch.bool)
+        return learned >= 0 if self.options.foreground == "positive" else learned != -1
+
+
+def pivotal_loss(student: Tensor, teacher: Tensor, foreground: Tensor, least: float = 0.0) -> Tensor:
+    """Squared error of scores, weighted by the teacher's largest score at each position.
+
+    Args:
+        student: B x P x channels, scores (of every anchor and class at a position).
+        teacher: B x P x channels, scores.
+        foreground: B x P, bool: positions that may be pivotal.
+        least: the teacher's score that a pivotal position exceeds.
+    """
+    student, teacher = student.clamp(LEAST, 1 - LEAST), teacher.detach().clamp(LEAST, 1 - LEAST)
+    best = teacher.amax(2)
+    weights = best * (best > least) * foreground
+    return (weights * (student - teacher).square().sum(2)).sum() / (weights.sum() + 1e-6)
+
+
+def code_loss(student: Tensor, teacher: Tensor, positive: Tensor, angle: int | None) -> Tensor:
+    """Smooth-L1 loss added over codes, averaged over the positives of each scan, then over scans.
+
+    Args:
+        student: B x A x code size.
+        teacher: B x A x code size.
+        positive: B x A, bool.
+        angle: the code that is an angle in rad, of which the sine of the difference counts; None where none is.
+    """
+    difference = boxes_of.code_difference(student, teacher.detach(), angle)
+    losses = F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=1 / 9, reduction="none").sum(2)
+    return ((losses * positive).sum(1) / positive.sum(1).clamp(min=1)).mean()
+
+
+def with_labels(sample: Any, boxes: Tensor, labels: Tensor) -> Any:
+    """A copy of mmdet3d's sample with more ground truth, before its own.
+
+    Args:
+        sample: a Det3DDataSample.
+        boxes: M x 7, center x, y, z, length, width, height in m, yaw in rad.
+        labels: M.
+    """
+    sample = copy.deepcopy(sample)
+    truth = sample.gt_instances_3d
+    own = truth.bboxes_3d.tensor
+    boxes = boxes.to(own)
+    bottom = torch.cat([boxes[:, :2], boxes[:, 2:3] - boxes[:, 5:6] / 2, boxes[:, 3:7]], dim=1)
+    bottom = F.pad(bottom, (0, own.shape[1] - bottom.shape[1]))  # what else a box of this data set has, as velocity
+    sample.gt_instances_3d = type(truth)(
+        bboxes_3d=truth.bboxes_3d.new_box(torch.cat([bottom, own])),
+        labels_3d=torch.cat([labels.to(truth.labels_3d), truth.labels_3d]),
+    )
+    return sample
