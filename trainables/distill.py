@@ -14,7 +14,7 @@ from study.overrides import validated
 from study.records import EpochRecord, RunRecord, StudyFiles
 from study.space import compose
 from study.spec import TrialConfig
-from trainables import data, detector, distiller, distributed, teachers, training
+from trainables import complexity, data, detector, distiller, distributed, teachers, training
 from trainables.distributed import RankFailedError
 from trainables.exporting import export_detector
 from trainables.model import parameter_count
@@ -146,6 +146,7 @@ def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[
     """What a training leaves in the record."""
     root = data.ensure(config.dataset, files)
     teacher, teacher_key = teacher_checkpoint(config, files)
+    counted = {"gflops": complexity.gflops(config.detector, root, teacher=config.method == "teacher")}
     train = distributed.train if config.training.devices > 1 else training.train
     trained = train(config, root, folder, teacher, tell)
     above = files.teachers().record(teacher_key) if teacher_key else None
@@ -154,17 +155,19 @@ def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[
         **dict(trained),
         "metrics": trained.epochs[-1].metrics,
         "teacher_key": teacher_key,
-        "facts": {**trained.facts, **learned_from},
+        "facts": {**counted, **trained.facts, **learned_from},
         "seconds": sum(epoch.seconds for epoch in trained.epochs),
     }
 
 
 def _measure(config: TrialConfig, files: StudyFiles, folder: Path) -> dict[str, Any]:
     """What the validation of a given teacher leaves in the record; its weights lie where a trained teacher's would."""
+    root = data.ensure(config.dataset, files)
+    counted = complexity.gflops(config.detector, root, teacher=True)
     start = perf_counter()
     reset_peak_memory()
-    teacher, metrics = teachers.measure(config, data.ensure(config.dataset, files), folder)
+    teacher, metrics = teachers.measure(config, root, folder)
     export_detector(config, teacher, folder)
-    facts = {"params_m": parameter_count(teacher) / 1e6}
+    facts = {"params_m": parameter_count(teacher) / 1e6, "gflops": counted}
     seconds = perf_counter() - start
     return {"metrics": metrics, "facts": facts, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}
