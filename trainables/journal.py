@@ -135,7 +135,7 @@ class EpochSeed(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed Python, NumPy, torch, ground-truth sampling and the distiller."""
-        derived = int(np.random.SeedSequence([self.seed, runner.epoch, get_rank()]).generate_state(1)[0])
+        derived = epoch_seed(self.seed, runner.epoch, get_rank())
         random.seed(derived)
         np.random.seed(derived)
         torch.manual_seed(derived)
@@ -149,6 +149,11 @@ class EpochSeed(Hook):
             for sampler in getattr(getattr(transform, "db_sampler", None), "sampler_dict", {}).values():
                 sampler._indices = np.random.permutation(sampler._example_num)
                 sampler._idx = 0
+
+
+def epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """One process's own seed of an epoch; that of the first does not depend on how many there are."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])
 
 
 def seed_worker(worker_id: int, **_: Any) -> None:

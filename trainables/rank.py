@@ -10,18 +10,20 @@ import sys
 import threading
 from typing import Any
 
-from study.records import EpochRecord
-from trainables.distill import reason_of
-from trainables.distributed import Task
-from trainables.parallel import together
-from trainables.quiet import quietly
-from trainables.training import train
-
 
 def main() -> int:
     """Train as the task on standard input says; returns the exit status."""
-    task = Task.model_validate_json(sys.stdin.readline())
+    line = sys.stdin.readline()
     threading.Thread(target=_end_with_the_trial, daemon=True).start()
+    # Only now what takes seconds to import: a process that is still starting ends with its trial too.
+    from study.records import EpochRecord
+    from trainables.distill import reason_of
+    from trainables.distributed import Task
+    from trainables.parallel import together
+    from trainables.quiet import quietly
+    from trainables.training import train
+
+    task = Task.model_validate_json(line)
     out = os.fdopen(os.dup(1), "w")  # the log takes the place of standard output
     os.chdir(task.folder)  # where mmengine hands predictions from process to process, in files
 
@@ -31,8 +33,7 @@ def main() -> int:
     def tell(epoch: EpochRecord) -> None:
         say("epoch", epoch.model_dump(mode="json"))
 
-    first = task.rank == 0
-    log = task.folder / ("train.log" if first else f"train.{task.rank + 1}.log")
+    log = task.folder / ("train.log" if task.rank == 0 else f"train.{task.rank + 1}.log")
     try:
         with quietly(log), together(task.rank, task.config.training.devices, task.meeting):
             trained = train(task.config, task.data, task.folder, task.teacher, tell)
