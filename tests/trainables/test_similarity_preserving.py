@@ -45,7 +45,7 @@ def test_it_agrees_with_the_formula_written_as_loops(scans, places):
     assert terms["scan_similarity"].item() == pytest.approx(sum(others) / len(others), rel=1e-9)
 
 
-def test_the_default_is_the_authors_constant():
+def test_the_default_is_the_published_constant():
     assert SimilarityPreserving.complete({}, "cells") == {"weight": 1.0}
     assert CONSTANT == 3000
 

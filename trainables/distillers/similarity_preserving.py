@@ -21,7 +21,7 @@ from trainables.distiller import Distiller
 from trainables.features import Batch, Features
 
 CONSTANT = 3000.0
-"""The authors' weight (run_cifar_distill.sh)."""
+"""RepDistiller's weight (run_cifar_distill.sh)."""
 
 
 class SimilarityPreserving(Distiller):
@@ -34,7 +34,7 @@ class SimilarityPreserving(Distiller):
         """The weight alone."""
 
         weight: float = Field(
-            1.0, ge=0, description="multiple of the authors' constant, 3000; batches of one scan give no loss"
+            1.0, ge=0, description="multiple of RepDistiller's constant, 3000; batches of one scan give no loss"
         )
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
