@@ -1,4 +1,4 @@
-"""Two processes take the step of one with both frames, and measure what one measures."""
+"""Two processes take the step of one with both frames, measure what one measures, and share an epoch."""
 
 import pytest
 import tiny_run
@@ -51,3 +51,23 @@ def test_two_processes_measure_what_one_measures(both, root):
     alone = two_processes.validate(root)
     assert any(0 < value < 100 for name, value in alone.items() if "3D_AP40_moderate_strict" in name)
     assert both[0]["metrics"] == both[1]["metrics"] == alone
+
+
+def test_two_processes_share_the_frames_of_an_epoch(both):
+    one, two = (computed["epoch"]["frames"] for computed in both)
+    assert len(one) == len(two) == 3
+    assert len({*one, *two}) == 6
+
+
+def test_the_first_process_writes_down_the_mean_of_all_losses(both):
+    one, two = (computed["epoch"] for computed in both)
+    assert one["losses"] != two["losses"]
+    assert one["journal"] == two["journal"] == pytest.approx(sum(one["losses"] + two["losses"]) / 6)
+    assert (one["told"], two["told"]) == (1, 0)
+
+
+def test_two_processes_end_an_epoch_with_the_same_weights_and_averages_of_batch_norm(both):
+    one, two = (computed["epoch"]["state"] for computed in both)
+    assert one.keys() == two.keys()
+    assert any("running_mean" in name for name in one)
+    assert all(torch.equal(value, two[name]) for name, value in one.items())

@@ -1,4 +1,4 @@
-"""What two processes of one run compute together, and the same for one process: a step, and KITTI's metric."""
+"""What two processes of one run compute together: steps, KITTI's metric, an epoch; steps and metric also of one."""
 
 import copy
 import os
@@ -6,8 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import tiny_run
 import torch
 from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from small_detectors import scans, small
 
 from study.spec import TrialConfig
@@ -15,7 +18,7 @@ from trainables import detector, distiller
 from trainables.datasets import kitti_metric
 from trainables.model import StudentModel
 from trainables.parallel import shared, together
-from trainables.training import build_detector
+from trainables.training import build_detector, build_runner
 
 SCANS = [900, 500]
 """Points of the two scans of a step. The first holds two objects, the second one."""
@@ -107,10 +110,36 @@ def validate(root: Path) -> dict[str, float]:
     return metric.evaluate(len(dataset))
 
 
+class Watch(Hook):
+    """Keeps what this process alone saw of an epoch: the loss and the frame of every step."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.frames: list[int] = []
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        self.losses.append(float(outputs["loss"]))
+        self.frames += [int(sample.lidar_path[-10:-4]) for sample in data_batch["data_samples"]]
+
+
+def train(folder: Path, root: Path) -> dict[str, Any]:
+    """An epoch of a run, as each of two processes sees it."""
+    config = tiny_run.config(training__devices=2, training__batch_size=1, training__epochs=1)
+    told: list[Any] = []
+    runner, journal = build_runner(config, root, folder, None, told.append)
+    runner.register_hook(watch := Watch())
+    runner.train()
+    return {
+        "losses": watch.losses, "frames": watch.frames, "told": len(told), "journal": journal.epochs[0].losses["loss"],
+        "state": runner.model.module.state_dict(),
+    }  # fmt: skip
+
+
 def everything(rank: int, folder: Path, root: Path) -> None:
     """One of two processes: computes all of the above and leaves it in `folder`."""
     os.chdir(folder)
     with together(rank, 2, folder / "meeting"):
         computed = {case: compute(*EQUAL[case]) for case in EQUAL}
         poor = {family: compute_poor(family) for family in detector.names()}
-        torch.save({"steps": computed, "poor": poor, "metrics": validate(root)}, folder / f"{rank}.pt")
+        rest = {"metrics": validate(root), "epoch": train(folder, root)}
+        torch.save({"steps": computed, "poor": poor, **rest}, folder / f"{rank}.pt")
