@@ -214,7 +214,7 @@ def contrastive_loss(scores: Tensor, counted: Tensor, rows: int) -> Tensor:
         counted: U x K, bool: the negatives that count, m of each unit.
         rows: n.
     """
-    noise = counted.sum(1, keepdim=True) / rows
+    noise = counted.sum(1, keepdim=True).to(scores) / rows
     positive, negative = scores[:, :1], scores[:, 1:]
     told = (positive / (positive + noise + 1e-7)).log().sum()
     told = told + torch.where(counted, noise / (negative + noise + 1e-7), 1).log().sum()
