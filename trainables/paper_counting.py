@@ -41,7 +41,7 @@ ADAPTERS: dict[tuple[str, float], tuple[tuple[int, int], ...]] = {
     ("second", 1): ((64, 32), (32, 32)),  # PointPillars', which are in the class of both
     ("second", 4): _OF_SECOND,
     ("second", 16): ((128, 32), (256, 32), (32, 32), (64, 32)),
-    ("pointrcnn", 1): ((128, 45), (45, 45)),
+    ("pointrcnn", 1): ((128, 45), (45, 45)),  # commented lines show that its class once built them for teachers too
     ("pointrcnn", 8): ((128, 45), (45, 45)),
     ("pointrcnn", 16): ((128, 32), (32, 32)),
 }
