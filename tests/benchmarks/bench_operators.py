@@ -1,8 +1,9 @@
 """Milliseconds of every CPU operator beside a plain alternative: `python tests/benchmarks/bench_operators.py`.
 
 One core (numba functions without parallel loops). Sizes are those of training: a 120,000-point scan in PointPillars'
-and SECOND's grids, the 1,000 boxes that enter NMS, the boxes of one part of KITTI's evaluation and of one scene.
-The plain alternative is what one would write without a compiler: numpy, or a loop over pairs in Python.
+and SECOND's grids, the 1,000 boxes that enter NMS, the boxes of one part of KITTI's evaluation and of one scene, and
+PointRCNN's points and proposals (point_operators.py).
+The plain alternative is what one would write without a compiler: torch, numpy, or a loop over pairs in Python.
 """
 
 import math
@@ -17,6 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.benchmarks import point_operators
 from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.iou3d import aligned_nms
 from trainables.ops.pillar_features import pillar_maximum
@@ -151,35 +153,35 @@ def main() -> None:
     places = np.column_stack([flat[:, :2], np.full(30, -1.7), flat[:, 2:4], np.full(30, 1.5), flat[:, 4]])
     detections, truths = boxes(400), boxes(100)
     counts = hard_voxelize(scan(40_000), *PILLARS, 16000)[2]
-    rows: list[tuple[str, str, Callable, Callable]] = [
+    rows: list[tuple[str, str, Callable, Callable, int]] = [
         ("hard_voxelize", "120,000 points, pillars, 16,000", lambda: hard_voxelize(points, *PILLARS, 16000),
-         lambda: plain_voxels(points, *PILLARS, 16000)),
+         lambda: plain_voxels(points, *PILLARS, 16000), 1),
         ("hard_voxelize", "120,000 points, pillars, 40,000", lambda: hard_voxelize(points, *PILLARS, 40000),
-         lambda: plain_voxels(points, *PILLARS, 40000)),
+         lambda: plain_voxels(points, *PILLARS, 40000), 1),
         ("hard_voxelize", "120,000 points, SECOND, 16,000", lambda: hard_voxelize(points, *VOXELS, 16000),
-         lambda: plain_voxels(points, *VOXELS, 16000)),
+         lambda: plain_voxels(points, *VOXELS, 16000), 1),
         ("rotated_nms", "1,000 boxes around 40 objects", lambda: rotated_nms(proposals, scores, 0.01),
-         lambda: plain_nms(proposals, scores, 0.01)),
+         lambda: plain_nms(proposals, scores, 0.01), 1),
         ("rotated_nms", "1,000 boxes, none overlapping much", lambda: rotated_nms(spread, scores, 0.7),
-         lambda: plain_nms(spread[:100], scores[:100], 0.7)),
+         lambda: plain_nms(spread[:100], scores[:100], 0.7), 100),
         ("rotated_nms", "1,000 boxes on one spot, IoU 1", lambda: rotated_nms(proposals[:1].repeat(1000, 0), scores, 1),
-         lambda: plain_nms(proposals[:1].repeat(100, 0), scores[:100], 1.1)),
+         lambda: plain_nms(proposals[:1].repeat(100, 0), scores[:100], 1.1), 100),
         ("rotated_iou", "400 x 100 boxes", lambda: rotated_iou(detections, truths),
-         lambda: plain_ious(detections[:40], truths)),
+         lambda: plain_ious(detections[:40], truths), 10),
         ("rotate_iou_gpu_eval", "400 x 100 boxes", lambda: rotate_iou_gpu_eval(detections, truths),
-         lambda: plain_ious(detections[:40], truths)),
+         lambda: plain_ious(detections[:40], truths), 10),
         ("aligned_nms", "1,000 boxes around 40 objects", lambda: aligned_nms(aligned, scores, 0.01),
-         lambda: plain_nms(aligned, scores, 0.01, plain_aligned_iou)),
+         lambda: plain_nms(aligned, scores, 0.01, plain_aligned_iou), 1),
         ("points_in_boxes", "120,000 points, 30 boxes", lambda: points_in_boxes(points[:, :3], places),
-         lambda: plain_membership(points[:, :3], places)),
+         lambda: plain_membership(points[:, :3], places), 1),
         ("pillar_maximum", f"{len(counts):,} pillars, {counts.sum():,} points", pillar_layer(counts, ours=True),
-         pillar_layer(counts, ours=False)),
+         pillar_layer(counts, ours=False), 1),
+        *point_operators.rows(points, plain_nms, plain_membership),
     ]  # fmt: skip
-    scale = {4: 100, 5: 100, 6: 10, 7: 10}  # the plain loop ran on that fraction of the pairs
     print(f"{'operator':20} {'size':36} {'ms':>9} {'plain ms':>10} {'ratio':>8}")
-    for number, (name, size, call, plain) in enumerate(rows):
-        ours, other = milliseconds(call, 15), milliseconds(plain, 1) * scale.get(number, 1)
-        print(f"{name:20} {size:36} {ours:9.2f} {other:10.0f} {other / ours:8.0f}")
+    for name, size, call, plain, share in rows:  # the plain one did this share of the work
+        ours, other = milliseconds(call, 15), milliseconds(plain, 1) * share
+        print(f"{name:20} {size:36} {ours:9.2f} {other:10.0f} {other / ours:8.0f}", flush=True)
 
 
 if __name__ == "__main__":

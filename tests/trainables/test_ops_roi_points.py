@@ -71,6 +71,9 @@ def test_broken_points_and_boxes_hold_nothing():
 
 def test_without_points_every_box_is_empty():
     assert first_points(np.zeros((0, 3)), np.ones((2, 7)), 3)[1].tolist() == [True, True]
+    pooled, empty = RoIPointPool3d(3)(torch.zeros(1, 0, 3), torch.zeros(1, 0, 5), torch.ones(1, 2, 7))
+    assert empty.tolist() == [[1, 1]]
+    assert (pooled == 0).all()
 
 
 def test_features_in_double_precision_stay_so():

@@ -7,7 +7,8 @@ are replaced as a whole). A box is x, y, z of the center of its bottom, its size
 in mmcv.
 
 Measured on one core of a shared two-core machine (`python tests/benchmarks/bench_operators.py`):
-120,000 points in 30 boxes 5 ms (numpy 130 ms).
+120,000 points in 30 boxes 5 ms (numpy 130 ms). The first of 16,384 boxes of 16,384 points, which PointRCNN's proposal
+head asks for, 14 ms, where all memberships take 4.2 s and 270 MB.
 """
 
 from collections.abc import Callable

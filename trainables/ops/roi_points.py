@@ -5,8 +5,8 @@ behind `mmcv.ops.RoIPointPool3d`), the second stage of PointRCNN (Shi et al., CV
 of a box are the first ones by index; a box with fewer points is filled up by repeating them in turn; an empty one holds
 zeros and is flagged. Which points a box holds is said by `points_in_boxes`, in double precision where mmcv has single.
 
-Measured on one core of a shared two-core machine (`python tests/benchmarks/bench_operators.py`):
-512 points with 130 features for 128 boxes from 16,384 points take N ms.
+CPU time of one core of a busy two-core machine (`python tests/benchmarks/bench_operators.py`):
+512 points with 130 features for 128 boxes from 16,384 points take 15 ms (numpy 50 ms).
 """
 
 from collections.abc import Callable
@@ -53,9 +53,10 @@ def roipoint_pool3d_forward(
     for scene, pooled in enumerate(pooled_features):
         cloud, places = xyz[scene].detach().float(), boxes3d[scene].detach().float()
         indices, empty = first_points(cloud.numpy(), places.numpy(), pooled.shape[1])
-        table = torch.cat([xyz[scene].to(pooled.dtype), pts_feature[scene].to(pooled.dtype)], dim=1)
-        boxes = torch.from_numpy(np.flatnonzero(~empty))
-        pooled[boxes] = table[torch.from_numpy(indices)[boxes]]
+        table = torch.cat([xyz[scene].detach().to(pooled.dtype), pts_feature[scene].detach().to(pooled.dtype)], dim=1)
+        if not empty.all():
+            torch.index_select(table, 0, torch.from_numpy(indices).flatten(), out=pooled.view(-1, table.shape[1]))
+            pooled[torch.from_numpy(empty)] = 0
         pooled_empty_flag[scene].copy_(torch.from_numpy(empty))
 
 
