@@ -1,5 +1,6 @@
 """Changing one value of a noun by its dotted name: `--set training.epochs=3`, and Optuna's suggestions."""
 
+from copy import deepcopy
 from typing import Any, TypeVar
 
 import yaml
@@ -33,7 +34,7 @@ def override(noun: Noun, changes: dict[str, Any]) -> Noun:
     """
     content = noun.model_dump(mode="json")
     for path, value in changes.items():
-        _replace(content, path, value)
+        _replace(content, path, deepcopy(value))  # a later key may change what an earlier one set
     return validated(type(noun), content)
 
 

@@ -134,6 +134,12 @@ def test_a_parameter_of_a_method_need_not_exist_before():
     assert override(BASE, {"parameters.temperature": 2.0}).parameters == {"neighbors": 8, "temperature": 2.0}
 
 
+def test_what_is_overridden_with_is_left_as_it_was():
+    changes = {"parameters": {}, "parameters.weight": 2.0}
+    assert override(BASE, changes).parameters == {"weight": 2.0}
+    assert changes == {"parameters": {}, "parameters.weight": 2.0}
+
+
 def test_bounds_of_a_search_are_ordered():
     with pytest.raises(InputError, match=r"search\.neighbors must be 0 < low <= high, got \[9, 3\]"):
         validated(StudySpec, {"name": "x", "question": "?", "search": {"neighbors": [9, 3]}})
