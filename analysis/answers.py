@@ -18,9 +18,10 @@ TOLD = 6
 def sentences(results: Results) -> list[str]:
     """What the fixed rows, the teacher and the search say about the study's metric, weakest evidence named as such."""
     said = []
-    distilled = results.runs[results.runs["method"] == "pointdistiller"]
-    several = results.runs.loc[results.runs["method"] != "teacher", "setting"].nunique() > 1
-    for setting, group in results.runs.groupby("setting", sort=False):
+    runs = results.tuned
+    distilled = runs[runs["method"] == "pointdistiller"]
+    several = runs.loc[runs["method"] != "teacher", "setting"].nunique() > 1
+    for setting, group in runs.groupby("setting", sort=False):
         if set(group["method"]) <= {"teacher"}:
             continue
         first = group.iloc[0]

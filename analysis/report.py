@@ -11,6 +11,7 @@ import html
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
@@ -20,6 +21,18 @@ from analysis.wording import metric_title, missing_sentence
 
 ROWS_ON_THE_PAGE = 500
 """Longer tables are cut on the page (never in their files), and say so."""
+
+
+FIRST, LAST = ("comparison", "compression", "ablation"), ("failures", "runs")
+"""Tables before the figures, and at the end; what has nothing to show stands behind what has."""
+
+
+class Part(NamedTuple):
+    """A table or figure on the page."""
+
+    title: str
+    body: str
+    empty: bool
 
 
 def write(study_folders: list[Path], into: Path | None = None) -> Path:
@@ -47,22 +60,24 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
         answer += page.note(
             f"{_count(len(results.unreadable), 'record')} could not be read and left out (listed below).", True
         )
-    sections = [("Answer", answer), tables.pop("ablation"), *figures.values(), tables.pop("search")]
-    ends = [tables.pop("failures"), tables.pop("runs")]
-    sections += [*tables.values(), *ends, ("Where this comes from", _provenance(results))]
+    ends = [tables.pop(name) for name in LAST]
+    begins = [tables.pop(name) for name in FIRST]
+    parts = sorted([*begins, *figures.values(), *tables.values()], key=lambda part: part.empty)  # stable
+    sections = [("Answer", answer), *(part[:2] for part in [*parts, *ends])]
+    sections.append(("Where this comes from", _provenance(results)))
     title = "Study: " + ", ".join(spec.name for spec in results.specs)
     index = folder / "index.html"
     index.write_text(page.page(title, sections, _question(results)), encoding="utf-8")
     return index
 
 
-def _table(module: ModuleType, name: str, results: Results, folder: Path) -> tuple[str, str]:
+def _table(module: ModuleType, name: str, results: Results, folder: Path) -> Part:
     summary = module.summarise(results)
     stem = folder / "tables" / name
     stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     if summary.empty:
         _remove(stem, ".md", ".tex")
-        return module.TITLE, page.note(_why_empty(module, results))
+        return Part(module.TITLE, page.note(_why_empty(module, results)), True)
     texts, caption = module.present(summary), module.caption(summary)
     stem.with_suffix(".md").write_text(f"{rendering.to_markdown(texts)}\n{caption}\n", encoding="utf-8")
     stem.with_suffix(".tex").write_text(rendering.to_latex(texts, caption), encoding="utf-8")
@@ -70,20 +85,21 @@ def _table(module: ModuleType, name: str, results: Results, folder: Path) -> tup
     if len(texts) > ROWS_ON_THE_PAGE:
         body += page.note(f"The first {ROWS_ON_THE_PAGE} of {len(texts)} rows; the files hold all.")
     links = {text: f"tables/{name}{end}" for text, end in (("CSV", ".csv"), ("Markdown", ".md"), ("LaTeX", ".tex"))}
-    return module.TITLE, body + page.files(links)
+    return Part(module.TITLE, body + page.files(links), False)
 
 
-def _figure(module: ModuleType, name: str, results: Results, folder: Path) -> tuple[str, str]:
+def _figure(module: ModuleType, name: str, results: Results, folder: Path) -> Part:
     summary = module.summarise(results)
     stem = folder / "figures" / name
     stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     if summary.empty:
         _remove(stem, ".pdf", ".png")
-        return module.TITLE, page.note(_why_empty(module, results))
+        return Part(module.TITLE, page.note(_why_empty(module, results)), True)
     drawn = module.draw(summary)
     style.save(drawn, stem)
     links = {end.upper(): f"figures/{name}.{end}" for end in ("pdf", "png", "csv")}
-    return module.TITLE, page.picture(style.svg(drawn), module.caption(summary), module.TITLE) + page.files(links)
+    body = page.picture(style.svg(drawn), module.caption(summary), module.TITLE) + page.files(links)
+    return Part(module.TITLE, body, False)
 
 
 def _why_empty(module: ModuleType, results: Results) -> str:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from analysis.columns import COST, epoch_table, run_row
 from analysis.not_run import not_run
 from study.errors import InputError
-from study.records import RunRecord, StudyFiles, read_record
+from study.records import TUNING, RunRecord, StudyFiles, read_record
 from study.spec import StudySpec, TrialConfig
 
 SEARCH = "search"
@@ -53,6 +53,16 @@ class Results:
         """Label -> its place among the fixed rows, in the order the studies asked them."""
         labels = dict.fromkeys(point.label for spec in self.specs for point in spec.points)
         return {label: place for place, label in enumerate(labels)}
+
+    @property
+    def tuned(self) -> pd.DataFrame:
+        """All runs but those that only chose a weight."""
+        return self.runs[~self.runs["label"].astype(str).str.startswith(TUNING)]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The runs of teachers and of the studies' fixed rows: nothing that was tried in order to choose."""
+        return self.tuned[self.tuned["label"] != SEARCH]
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -167,6 +177,6 @@ def _row_names(runs: pd.DataFrame) -> pd.Series:
     )
     for ending in endings:
         count = Counter(names.values())
-        apart = [variant for variant, name in names.items() if count[name] > 1 and name != SEARCH]
+        apart = [v for v, name in names.items() if count[name] > 1 and name != SEARCH and not name.startswith(TUNING)]
         names |= {variant: names[variant] + ending[variant] for variant in apart}
     return runs["variant"].map(names)

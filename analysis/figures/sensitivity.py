@@ -46,7 +46,7 @@ POINTS = ("fixed", "search")
 def summarise(results: Results) -> pd.DataFrame:
     """Tidy rows of kind fixed, search (one run each), median, student, teacher; scores in the metric's unit."""
     score = f"metrics.{results.metric}"
-    distilled = results.runs[results.runs["method"] == "pointdistiller"]
+    distilled = results.tuned[results.tuned["method"] == "pointdistiller"]
     rows: list[dict[str, Any]] = []
     for setting, group in distilled.groupby("setting", sort=True):
         scored = group[(group["status"] == "finished") & group[score].notna()] if score in group else group.iloc[:0]

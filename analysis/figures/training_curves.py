@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import style
-from analysis.runs import SEARCH, Results
+from analysis.runs import Results
 from analysis.wording import metric_title, metric_unit, missing_sentence
 
 TITLE = "Training curves"
@@ -31,7 +31,7 @@ METHODS = ("teacher", "student")
 def summarise(results: Results) -> pd.DataFrame:
     """Tidy rows (kind run or mean): quantity (detection loss, a loss term, distillation loss, metric), epoch, value."""
     places = results.places
-    fixed = results.runs[results.runs["label"] != SEARCH]
+    fixed = results.rows
     order = {
         run["row"]: (METHODS.index(run["method"]) if run["method"] in METHODS else 2, places.get(run["label"], 0))
         for run in fixed[["row", "method", "label"]].to_dict("records")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.intervals import Spread, paired_differences, spread
-from analysis.published import LABEL, paper_value
-from analysis.runs import SEARCH, Results, teachers
-from analysis.wording import CLASSES, DASH, TASKS, flag, mark, missing_sentence, number
+from analysis.published import LABEL
+from analysis.runs import Results
+from analysis.variants import APS, cell, facts, in_paper, measured, runs_text, teachers_of
+from analysis.wording import DASH, TASKS, flag, mark, missing_sentence, number
 
 TITLE = "What each component adds"
 EMPTY = "The study holds no fixed row of a teacher, a student or PointDistiller."
@@ -36,11 +36,10 @@ FACTS = ("gflops", "params_m")
 
 def summarise(results: Results) -> pd.DataFrame:
     """One row per variant and task: means and spreads of the moderate APs (percent), the paired gain, the paper's."""
-    runs = results.runs
-    fixed = runs[runs["method"].isin(METHODS[1:]) & (runs["label"] != SEARCH)]
+    fixed = results.rows[results.rows["method"].isin(METHODS[1:])]
     rows = []
     for _, setting in fixed.groupby("setting", sort=False):
-        above = _teachers_of(runs, setting["family"].iloc[0])
+        above = teachers_of(results.runs, setting["family"].iloc[0])
         student = setting[(setting["method"] == "student") & (setting["status"] == "finished")]
         for _, variant in pd.concat([above, setting]).groupby("variant", sort=False):
             rows += [_row(variant, student, setting, task) for task in TASKS]
@@ -79,9 +78,9 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
         distilled = row["method"] == "pointdistiller"
         texts |= {"Row": row["row"], "LD": mark(row["local"]) if distilled else DASH}
         texts |= {"RL": mark(row["reweight"]) if distilled else DASH}
-        texts |= {name: _spread(row, name).text() for name in (*CLASSES, "mAP")}
-        texts["Gain (same seeds)"] = _spread(row, "gain").text(sign=True) if distilled else DASH
-        texts["Runs"] = f"{row['n']} of {row['n'] + row['missing']}"
+        texts |= {name: cell(row, name) for name in APS}
+        texts["Gain (same seeds)"] = cell(row, "gain", sign=True) if distilled else DASH
+        texts["Runs"] = runs_text(row)
         texts |= {name: number(row[column], 2) for column, name in _costs(summary).items()}
         texts[f"mAP ({LABEL})"] = number(row["paper_mAP"])
         texts[f"Gain ({LABEL})"] = number(row["paper_gain"], sign=True)
@@ -89,55 +88,14 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _teachers_of(runs: pd.DataFrame, family: str) -> pd.DataFrame:
-    own = runs[(runs["method"] == "teacher") & (runs["status"] != "finished") & (runs["family"] == family)]
-    finished = teachers(runs)
-    return (
-        pd.concat([finished[finished["family"] == family], own]) if len(own) else finished[finished["family"] == family]
-    )
-
-
 def _row(variant: pd.DataFrame, student: pd.DataFrame, setting: pd.DataFrame, task: str) -> dict[str, Any]:
-    first, finished = variant.iloc[0], variant[variant["status"] == "finished"]
-    switches = {name: flag(first.get(f"parameters.{name}")) for name in ("local", "reweight")}
+    first = variant.iloc[0]
     row: dict[str, Any] = {name: setting.iloc[0][name] for name in ("setting", "detector", "compression", "dataset")}
-    row |= {"row": first["row"], "label": first["label"], "method": first["method"], **switches, "task": task}
-    row |= {"n": len(finished), "missing": len(variant) - len(finished)}
+    row |= {"row": first["row"], "label": first["label"], "method": first["method"], "task": task}
+    row |= {name: flag(first.get(f"parameters.{name}")) for name in ("local", "reweight")}
     if first["method"] == "teacher":
         row["compression"] = 1.0
-    metrics = {name: f"metrics.{task}/{name}/moderate" for name in CLASSES} | {"mAP": f"metrics.mAP/{task}/moderate"}
-    for name, column in metrics.items():
-        row |= _columns(name, spread(finished.get(column, pd.Series(dtype=float))))
-    treated = finished if first["method"] == "pointdistiller" else finished.iloc[:0]
-    row |= _columns("gain", spread(paired_differences(treated, student, metrics["mAP"])))
-    row |= _paper(row, {name: column.removeprefix("metrics.") for name, column in metrics.items()})
-    for fact in FACTS:
-        if f"facts.{fact}" in variant:
-            row[fact] = spread(finished[f"facts.{fact}"]).mean
-    return row
-
-
-def _paper(row: dict[str, Any], metrics: dict[str, str]) -> dict[str, float]:
-    def printed(method: str, local: bool, reweight: bool, metric: str) -> float:
-        return paper_value(row["detector"], row["compression"], method, local, reweight, metric)
-
-    own = (row["method"], bool(row["local"]), bool(row["reweight"]))
-    values = {f"paper_{name}": printed(*own, metric) for name, metric in metrics.items()}
-    if row["method"] == "pointdistiller":
-        gain = round(values["paper_mAP"] - printed("student", False, False, metrics["mAP"]), 1)
-        return values | {"paper_gain": gain}
-    return values | {"paper_gain": float("nan")}
-
-
-def _columns(name: str, of: Spread) -> dict[str, float]:
-    columns = {f"{name}_{field}": getattr(of, field) for field in ("n", "mean", "std")}
-    return columns | ({"gain_low": of.low, "gain_high": of.high} if name == "gain" else {})
-
-
-def _spread(row: dict[str, Any], name: str) -> Spread:
-    nan = float("nan")
-    low, high = row.get(f"{name}_low", nan), row.get(f"{name}_high", nan)
-    return Spread(int(row[f"{name}_n"]), row[f"{name}_mean"], row[f"{name}_std"], low, high)
+    return row | measured(variant, student, task) | in_paper(row, task) | facts(variant, FACTS)
 
 
 def _costs(summary: pd.DataFrame) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import made_up_study as made_up
 import pytest
 
-from analysis import report
+from analysis import listing, report
 from analysis.answers import sentences
 from analysis.runs import results
 from study.errors import InputError
@@ -49,7 +49,24 @@ def test_the_report_holds_every_table_and_figure(study_folder):
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
     figures = {f"figures/{n}.{e}" for n in ("sensitivity", "training_curves") for e in ("pdf", "png", "csv")}
-    assert names == {"index.html"} | tables | figures
+    nothing_to_show = {"tables/comparison.csv", "tables/compression.csv", "figures/gains.csv"}
+    assert names == {"index.html"} | tables | figures | nothing_to_show
+
+
+def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
+    asked = made_up.whole()
+    folder = report.write([made_up.write(tmp_path, asked, made_up.records(asked))]).parent
+    for kind, parts, ends in (
+        ("tables", listing.tables(), ("csv", "md", "tex")), ("figures", listing.figures(), ("csv", "pdf", "png"))
+    ):  # fmt: skip
+        assert {path.name for path in (folder / kind).iterdir()} == {f"{name}.{end}" for name in parts for end in ends}
+
+
+def test_what_has_something_to_show_stands_before_what_has_not(study_folder):
+    page = report.write([study_folder]).read_text()
+    heads = re.findall(r"<h2>(.*?)</h2>", page)
+    assert heads.index("What each component adds") == 1
+    assert heads.index("How the methods compare") > heads.index("Training curves")
 
 
 def test_the_page_loads_nothing_from_outside_itself(study_folder):
