@@ -23,8 +23,11 @@ EMPTY = "No finished PointDistiller run has both the study's metric and a value 
 AXES = {
     "neighbors": "K: neighbors per local graph",
     "samples": "N: distilled rows per frame",
-    "temperature": "τ: temperature (points per pillar)",
+    "temperature": "τ: temperature",
 }
+UNITS = {"points": "points per pillar", "feature": "feature's unit"}
+"""Of τ: it divides a row's importance, which is the points in its pillar or its largest feature."""
+
 COLUMNS = [
     "setting",
     "name",
@@ -38,6 +41,7 @@ COLUMNS = [
     "row",
     "seed",
     "key",
+    "unit",
     "missing",
 ]
 POINTS = ("fixed", "search")
@@ -105,6 +109,7 @@ def _panel(scored: pd.DataFrame, parameter: str, score: str) -> list[dict[str, A
             "value": run["value"],
             "score": run[score],
             "n": 1,
+            "unit": UNITS.get(str(run.get("parameters.importance", "points"))) if parameter == "temperature" else None,
             **{name: run[name] for name in ("row", "seed", "key")},
         }
         for run in known.sort_values(["value", "key"]).to_dict("records")
@@ -181,4 +186,5 @@ def _draw_panel(axes: Axes, of_setting: pd.DataFrame, parameter: str) -> None:
         )  # fmt: skip
     if len(panel):
         style.log_axis(axes, panel["value"].min(), panel["value"].max())
-    axes.set_xlabel(AXES[parameter])
+    units = panel["unit"].dropna().unique()
+    axes.set_xlabel(AXES[parameter] + (f" ({units[0]})" if len(units) == 1 else ""))

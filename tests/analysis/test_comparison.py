@@ -1,0 +1,169 @@
+"""What the comparison, the gains and the compression say of made-up runs whose answers are known."""
+
+import made_up_study as made_up
+import pytest
+
+from analysis.figures import gains, sensitivity, training_curves
+from analysis.published import published
+from analysis.runs import results
+from analysis.tables import ablation, comparison, compression
+from study.overrides import override
+from study.records import TUNING
+from study.spec import Point
+
+METHODS = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "crd", "ofd", "fbkd")
+
+
+@pytest.fixture
+def whole():
+    asked = made_up.whole(seeds=(0, 1, 2))
+    return results((asked,), made_up.records(asked, fail=("crd",)), made_up.planned(asked))
+
+
+def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
+    """Rows named like their method, with given moderate 3D mAP per seed; rows in `missing` have failed runs only."""
+    points = tuple(Point(label=name, set={"method": name, "parameters": {}}) for name in (*scores, *missing))
+    asked = made_up.spec(points=points, seeds=(0, 1, 2))
+    kept = []
+    for _, label, config in made_up.planned(asked):
+        if label in missing:
+            kept.append(made_up.record(config, label, "failed"))
+        elif config.seed < len(scores[label]):
+            kept.append(made_up.record(config, label, metrics={"mAP/3d/moderate": scores[label][config.seed]}))
+    return results((asked,), kept, made_up.planned(asked))
+
+
+def of(summary, row, task="3d"):
+    return summary[(summary["row"] == row) & (summary["task"] == task)].iloc[0]
+
+
+def test_every_methods_gain_is_paired_with_its_interval():
+    scores = {"student": [30.0, 42.0, 54.0], "fitnet": [32.0, 45.0, 58.0], "crd": [29.0, 42.0, 55.0]}
+    row = of(comparison.summarise(compared(scores)), "fitnet")
+    assert (row["gain_n"], row["gain_mean"], row["gain_std"]) == (3, 3.0, 1.0)
+    assert (row["gain_low"], row["gain_high"]) == (pytest.approx(0.516, abs=1e-3), pytest.approx(5.484, abs=1e-3))
+
+
+def test_rows_stand_in_the_order_of_the_study_after_teacher_and_student(whole):
+    summary = comparison.summarise(whole)
+    rows = summary.loc[summary["task"] == "bev", "row"].tolist()
+    assert rows == ["teacher", "student", "PD, no switch", "LD", "RL", "LD + RL", "fitnet", "crd"]
+
+
+def test_one_method_alone_is_no_comparison():
+    assert comparison.summarise(compared({"student": [30.0], "fitnet": [31.0]})).empty
+
+
+def test_the_tuned_weight_stands_beside_its_default_and_its_tries(whole):
+    row = of(comparison.summarise(whole), "fitnet")
+    assert (row["weight"], row["weight_ratio"], row["tuning_runs"], row["tuning_missing"]) == (0.5, 0.5, 2, 1)
+    texts = comparison.present(comparison.summarise(whole)).set_index("Row").loc["fitnet"].iloc[0]
+    assert texts[["Weight", "× default", "Tuning runs"]].tolist() == ["0.5", "0.5", "2 of 3"]
+
+
+def test_losses_are_compared_at_the_last_epoch(whole):
+    keys = whole.finished.loc[whole.finished["label"] == "fitnet", "key"]
+    last = whole.epochs[whole.epochs["key"].isin(keys) & (whole.epochs["epoch"] == 6)]
+    kd = last["losses.kd_loss_local"]
+    expected = (kd / (last["losses.loss"] - kd)).mean()
+    assert of(comparison.summarise(whole), "fitnet")["loss_ratio"] == pytest.approx(expected)
+
+
+def test_costs_are_relative_to_the_student_without_distillation(whole):
+    row = of(comparison.summarise(whole), "fitnet")
+    assert (row["step_ratio"], row["memory_ratio"]) == (pytest.approx(0.1 / 0.08), 1.0)
+    texts = comparison.present(comparison.summarise(whole)).set_index("Row").loc["fitnet"].iloc[0]
+    assert texts["Step time"] == "1.25 ×"
+
+
+def test_failed_and_missing_cells_say_so():
+    scores = {"student": [30.0, 31.0, 32.0], "fitnet": [31.0], "ofd": []}
+    table = comparison.present(comparison.summarise(compared(scores, missing=("crd",)))).set_index("Row")
+    of_3d = table[table["Task"] == "3D"]
+    assert of_3d.loc["fitnet", ["mAP", "Runs"]].tolist() == ["31.0 ± n/a", "1 of 3"]
+    assert of_3d.loc["ofd", ["mAP", "Gain (same seeds)", "Runs"]].tolist() == ["not run", "not run", "0 of 3"]
+    assert of_3d.loc["crd", ["mAP", "Gain (same seeds)", "Runs"]].tolist() == ["failed", "failed", "0 of 3, 3 failed"]
+
+
+def test_the_papers_row_stands_beside_every_method():
+    summary = comparison.summarise(compared({name: [30.0] for name in ("student", *METHODS)}))
+    printed = published().query("table == 3 and metric == 'mAP/3d/moderate'").set_index("method")["value"]
+    ours = {name: of(summary, name)["paper_mAP"] for name in METHODS}
+    assert ours == {name: printed[name] for name in METHODS}
+    assert of(summary, "ofd")["paper_gain"] == pytest.approx(60.1 - 58.7)
+
+
+def test_a_given_teacher_has_a_row_from_what_its_students_noted():
+    config = override(made_up.BASE, {"teacher.checkpoint": "/zoo.pth", "teacher.digest": "d"})
+    facts = {"teacher/mAP/3d/moderate": 60.3, "teacher/3d/Car/moderate": 75.9}
+    kept = [
+        made_up.record(override(config, {"method": name, "parameters": {}}), name, teacher_key="given", facts=facts)
+        for name in ("fitnet", "crd")
+    ]
+    summary = comparison.summarise(results((made_up.spec(),), kept))
+    assert of(summary, "teacher (given checkpoint)")["mAP_mean"] == 60.3
+
+
+def test_runs_that_only_chose_a_weight_count_for_nothing_else(whole):
+    tries = whole.runs["label"] == f"{TUNING}fitnet"
+    assert tries.sum() == 3
+    keys = set(whole.runs.loc[tries, "key"])
+    assert not keys & set(whole.rows["key"])
+    assert not keys & set(training_curves.summarise(whole)["key"].dropna())
+    assert not keys & set(sensitivity.summarise(whole)["key"].dropna())
+    for table in (comparison, ablation, compression):
+        assert not table.summarise(whole)["row"].str.startswith(TUNING).any()
+
+
+def test_the_figure_draws_every_seed_and_the_tables_mean(whole):
+    summary = gains.summarise(whole)
+    fitnet = summary[(summary["row"] == "fitnet") & (summary["task"] == "3d")]
+    row = of(comparison.summarise(whole), "fitnet")
+    assert fitnet.loc[fitnet["kind"] == "run", "gain"].mean() == pytest.approx(row["gain_mean"])
+    mean = fitnet[fitnet["kind"] == "mean"].iloc[0]
+    assert (mean["low"], mean["high"]) == (row["gain_low"], row["gain_high"])
+    assert fitnet.loc[fitnet["kind"] == "paper", "gain"].tolist() == [0.0]
+
+
+def test_a_comparison_without_a_student_has_no_gains_to_draw():
+    assert gains.summarise(compared({"fitnet": [31.0], "crd": [32.0]})).empty
+
+
+def test_the_compression_holds_teachers_students_and_the_whole_method_by_size(whole):
+    summary = compression.summarise(whole)
+    assert summary[["compression", "row"]].to_numpy().tolist() == [
+        [1, "teacher"], [4, "student"], [4, "LD + RL"], [16, "student 16x"], [16, "LD + RL 16x"]
+    ]  # fmt: skip
+
+
+def test_the_distance_from_the_teacher_is_a_difference_of_means(whole):
+    row = compression.summarise(whole).set_index("row").loc["student 16x"]
+    assert row["3d_from_teacher"] == pytest.approx(row["3d_mAP_mean"] - 52.0)
+    assert row["bev_from_teacher"] == pytest.approx(row["bev_mAP_mean"] - 58.0)
+
+
+def test_the_papers_sizes_and_gains_stand_beside_ours(whole):
+    row = compression.summarise(whole).set_index("row").loc["LD + RL 16x"]
+    assert (row["paper_gflops"], row["paper_params_m"]) == (2.5, 0.3)
+    assert row["bev_paper_gain"] == pytest.approx(63.5 - 61.8)
+
+
+def test_one_size_alone_is_no_compression(full):
+    assert compression.summarise(full).empty
+
+
+@pytest.mark.parametrize(
+    ("importance", "unit"),
+    [(["points"], "points per pillar"), (["feature"], "feature's unit"), (["points", "feature"], None)],
+)
+def test_the_axis_of_the_temperature_names_the_unit_of_the_importance(importance, unit):
+    configs = [
+        override(made_up.BASE, {"parameters.importance": kind, "parameters.temperature": tau})
+        for kind in importance
+        for tau in (1, 2)
+    ]
+    figure = sensitivity.draw(
+        sensitivity.summarise(results((made_up.spec(),), [made_up.record(c, "x") for c in configs]))
+    )
+    label = figure.axes[-1].get_xlabel()
+    assert label == ("τ: temperature" if unit is None else f"τ: temperature ({unit})")
