@@ -13,6 +13,8 @@ OTHER = {"mAP/3d/moderate": "mAP/bev/moderate", "mAP/bev/moderate": "mAP/3d/mode
 
 TOLD = 6
 """Rows told in words at most; the table has all of them."""
+FIRST = 3
+"""Rows named, of those that were ordered."""
 
 
 def sentences(results: Results) -> list[str]:
@@ -28,7 +30,14 @@ def sentences(results: Results) -> list[str]:
         where = f"{first['detector']} {first['compression']:g}x on {first['dataset']}: " if several else ""
         of_setting = distilled[distilled["setting"] == setting]
         said += [
-            where + text for text in [*_gap(results, group), *_rows(results, group), *_search(results, of_setting)]
+            where + text
+            for part in (
+                _gap(results, group),
+                _order(results, group),
+                _rows(results, group),
+                _search(results, of_setting),
+            )
+            for text in part
         ]
     expected = len(results.runs)
     missing = expected - len(results.finished)
@@ -60,6 +69,28 @@ def _gap(results: Results, group: pd.DataFrame) -> Iterator[str]:
         yield (
             f"The teacher reaches {number(best.mean)} {metric_in_text(results.metric)}, {verdict} "
             f"without distillation ({reached.text()}, n = {reached.n})."
+        )
+
+
+def _order(results: Results, group: pd.DataFrame) -> Iterator[str]:
+    """Which method comes first, where several were compared."""
+    finished = group[(group["status"] == "finished") & (group["label"] != SEARCH)]
+    student, rows = (
+        finished[finished["method"] == "student"],
+        finished[~finished["method"].isin(["teacher", "student"])],
+    )
+    if rows["method"].nunique() < 2:
+        return
+    column = f"metrics.{results.metric}"
+    pairs = [(str(name), spread(paired_differences(row, student, column))) for name, row in rows.groupby("row")]
+    better = -1 if results.specs[0].mode == "max" else 1
+    gains = sorted((pair for pair in pairs if pair[1].n), key=lambda pair: better * pair[1].mean)
+    if gains:
+        first = ", ".join(f"{name} {gain.text(sign=True)}" for name, gain in gains[:FIRST])
+        beyond = sum(gain.excludes_zero and better * gain.mean < 0 for _, gain in gains)
+        yield (
+            f"By mean gain in {metric_in_text(results.metric)} over the student of the same seed, {gains[0][0]} comes "
+            f"first of {len(gains)} ({first}); {beyond} of {len(gains)} gains lie beyond the spread of the seeds."
         )
 
 

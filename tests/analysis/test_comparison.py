@@ -3,6 +3,7 @@
 import made_up_study as made_up
 import pytest
 
+from analysis.answers import sentences
 from analysis.figures import gains, sensitivity, training_curves
 from analysis.published import published
 from analysis.runs import results
@@ -127,6 +128,15 @@ def test_the_figure_draws_every_seed_and_the_tables_mean(whole):
 
 def test_a_comparison_without_a_student_has_no_gains_to_draw():
     assert gains.summarise(compared({"fitnet": [31.0], "crd": [32.0]})).empty
+
+
+def test_the_answer_names_the_method_that_comes_first():
+    scores = {"student": [30.0, 31.0, 32.0], "fitnet": [32.0, 33.5, 34.0], "crd": [30.0, 33.0, 30.0]}
+    said = [text for text in sentences(compared(scores)) if "comes first" in text]
+    assert said == [
+        "By mean gain in moderate 3D mAP over the student of the same seed, fitnet comes first of 2 "
+        "(fitnet +2.2 ± 0.3, crd +0.0 ± 2.0); 1 of 2 gains lie beyond the spread of the seeds."
+    ]
 
 
 def test_the_compression_holds_teachers_students_and_the_whole_method_by_size(whole):
