@@ -1,5 +1,6 @@
 """What every test can ask for."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -17,3 +18,13 @@ def real_data() -> Path:
     if not (root / "kitti_mini").is_dir():
         pytest.skip(f"real frames are not at {root}; set PDSTUDY_REAL_DATA to the folder that holds kitti_mini/")
     return root
+
+
+@pytest.fixture(scope="session")
+def lite() -> None:
+    """The CPU operators in mmcv's functions, or a skip: a full mmcv keeps its own, most of them for CUDA only."""
+    from trainables.ops.bridge import install
+
+    install()
+    if importlib.util.find_spec("mmcv._ext").loader is not None:  # type: ignore[union-attr]
+        pytest.skip("mmcv has its compiled operators here; the bridge leaves them alone")

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from trainables.ops.ball_query import balls
-from trainables.ops.bridge import install
 
 
 def ball_by_loop(points, center, radius, count, inner=0.0):
@@ -81,8 +80,7 @@ def test_an_inner_radius_beyond_the_outer_one_is_refused():
         balls(cloud(3), cloud(3), 1.0, 2, 1.0)
 
 
-def test_mmcvs_ball_query_runs_on_the_cpu_for_each_scene():
-    install()
+def test_mmcvs_ball_query_runs_on_the_cpu_for_each_scene(lite):
     from mmcv.ops import ball_query
 
     points = torch.from_numpy(np.stack([cloud(80, 2), cloud(80, 3)])).requires_grad_()

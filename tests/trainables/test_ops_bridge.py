@@ -1,6 +1,5 @@
 """mmdet3d's own code on the CPU operators: operators, a detector, and KITTI's evaluation with a known result."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -23,12 +22,6 @@ PILLARS = {"voxel_size": [0.16, 0.16, 4], "point_cloud_range": [0, -39.68, -3, 6
 @pytest.fixture(scope="module", autouse=True)
 def _installed():
     install()
-
-
-@pytest.fixture(scope="module")
-def lite():
-    if importlib.util.find_spec("mmcv._ext").loader is not None:
-        pytest.skip("mmcv has its compiled operators here; the bridge leaves them alone")
 
 
 def random_scan(points=20000, seed=0):

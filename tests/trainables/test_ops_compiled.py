@@ -35,9 +35,8 @@ def compiled():
 
 
 @pytest.fixture(scope="module")
-def kernels():
+def kernels(lite):
     """What mmcv's functions answer to the inputs of `make_kernels.kernels`."""
-    install()
     from mmcv import ops
 
     points, features, weights, boxes = (

@@ -9,6 +9,8 @@ install()
 
 from mmcv.ops import gather_points, grouping_operation  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("lite")
+
 
 def example(*shape, batch=2, channels=3, points=7, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)

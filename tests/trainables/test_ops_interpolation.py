@@ -13,6 +13,8 @@ install()
 
 from mmcv.ops import three_interpolate, three_nn  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("lite")
+
 
 def nearest_by_loop(target, sources):
     """(square, index) of the three nearest; of equally near ones the first comes first, as `sorted` is stable."""

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.ops.bridge import install
 from trainables.ops.point_sampling import furthest_point_sample, furthest_points, furthest_rows
 
 
@@ -104,8 +103,7 @@ def test_each_scene_of_a_batch_is_sampled_by_itself():
 
 
 @pytest.mark.parametrize("kind", ["D-FPS", "F-FPS", "FS"])
-def test_the_samplers_of_mmcv_run_on_the_cpu(kind):
-    install()
+def test_the_samplers_of_mmcv_run_on_the_cpu(kind, lite):
     from mmcv.ops import PointsSampler
 
     points = torch.from_numpy(cloud(60)).unsqueeze(0)

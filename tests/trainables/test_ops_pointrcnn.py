@@ -17,7 +17,7 @@ POINTS = 2048
 
 
 @pytest.fixture(scope="module")
-def detector():
+def detector(lite):
     """Every layer of the published network, its resolutions an eighth and its widths a few channels."""
     warm()
     import mmdet3d
@@ -88,6 +88,26 @@ def test_losses_and_gradients_are_finite_and_warming_up_has_compiled_all(detecto
     touched = {name.split(".")[0] for name, gradient in gradients.items() if gradient.abs().max() > 0}
     assert touched == {"backbone", "neck", "rpn_head", "roi_head"}
     assert compiled() == known
+
+
+def test_proposals_near_the_ground_truth_are_pooled_and_refined(detector):
+    from mmdet3d.structures import LiDARInstance3DBoxes
+    from mmengine.structures import InstanceData
+
+    detector.train().zero_grad()
+    inputs, samples = batch_of(detector, training=True)
+    features = detector.extract_feat(inputs)
+    features["points_cls_preds"] = detector.rpn_head(features)[1]
+    near = torch.cat([cars() + 0.1, cars() + 30.0])
+    proposals = InstanceData(bboxes_3d=LiDARInstance3DBoxes(near), labels_3d=torch.full((10,), 2))
+    losses = detector.roi_head.loss(features, [proposals, proposals[:]], samples)
+    sum(losses.values()).backward()
+    refinement = detector.roi_head.bbox_head
+    for name in ("loss_cls", "loss_bbox", "loss_corner"):
+        assert 0 < losses[name] < 100
+    for gradient in (refinement.conv_reg.weight.grad, refinement.SA_modules[0].mlps[0].layer0.conv.weight.grad):
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().max() > 0
 
 
 @torch.no_grad()

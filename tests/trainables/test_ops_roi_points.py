@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from trainables.ops.bridge import install
@@ -11,6 +12,8 @@ from trainables.ops.roi_points import first_points
 install()
 
 from mmcv.ops import RoIPointPool3d  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("lite")
 
 
 def inside_by_loop(point, box):

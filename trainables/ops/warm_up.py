@@ -5,9 +5,9 @@ so mmdet3d's own transforms and evaluation run here on a tiny database and a few
 frames bring: scenes of no, one and several objects, frames with and without detections, several frames in one part of
 the evaluation.
 
-CPU seconds of one process that imports mmdet3d and calls everything below once: 45 without a disk cache, 47 when it
-fills the cache, 7 from the cache, of which 6 are the imports (`time python -m trainables.ops.warm_up`, first with
-NUMBA_CACHE_DIR set to an empty folder, then again).
+CPU seconds of one process that imports mmdet3d and calls everything below once: 53 when it fills the cache and 8 from
+the cache, of which 6 are the imports (`time python -m trainables.ops.warm_up`, first with NUMBA_CACHE_DIR set to an
+empty folder, then again). Without a cache every process would take the 53.
 """
 
 import contextlib
