@@ -18,12 +18,8 @@ import torch
 from trainables import ops
 
 PLUMBING = {"bridge", "numba_cache", "tiles", "warm_up"}  # they serve operators; they are none
-TENSOR_CODE = {
-    "grouping",
-    "neighbors",
-    "pillar_features",
-    "sparse_convolution",
-}  # plain torch; their own tests compare them with references
+# Plain torch; their own tests compare them with references.
+TENSOR_CODE = {"grouping", "neighbors", "pillar_features", "sparse_convolution", "sync_batch_norm"}
 
 
 def bev_boxes(generator, size):
