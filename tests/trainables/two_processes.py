@@ -23,6 +23,9 @@ from trainables.training import build_detector, build_runner
 SCANS = [900, 500]
 """Points of the two scans of a step. The first holds two objects, the second one."""
 
+ANCHORS = {"pointpillars": 1.6, "second": 3.2, "pointrcnn": 1.6}
+"""Distance of the small detectors' anchors (m). Objects lie on anchors, or few would be matched on so coarse a grid."""
+
 
 def model(family: str, method: str, *, normalizes: bool) -> StudentModel:
     """A small student, alone or under a teacher; `normalizes` says whether batch norm takes the step's statistics."""
@@ -40,6 +43,9 @@ def frames(family: str, *, poor: bool = False) -> dict[str, Any]:
     """The two scans; the second of a `poor` step has four points (where the detector does not sample them) and none of
     them on an object."""
     data = scans(family, [SCANS[0], 4] if poor else SCANS)
+    for sample in data["data_samples"]:
+        place = sample.gt_instances_3d.bboxes_3d.tensor[:, :2]
+        place[:] = (place // ANCHORS[family] + 0.5) * ANCHORS[family]
     second = data["data_samples"][1]
     second.gt_instances_3d = second.gt_instances_3d[:1]
     if poor:
@@ -118,7 +124,7 @@ class Watch(Hook):
         self.frames: list[int] = []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        self.losses.append(float(outputs["loss"]))
+        self.losses.append(outputs["loss"].item())
         self.frames += [int(sample.lidar_path[-10:-4]) for sample in data_batch["data_samples"]]
 
 
