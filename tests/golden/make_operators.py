@@ -1,10 +1,13 @@
 """What mmcv 2.1.0's own compiled CPU operators answer, kept in operators.npz for a comparison without a compiler.
 
-Made with a full mmcv in an environment of its own (about ten minutes on one core; torch 2.13.0, numpy 2.4.6, g++ 12):
+Made with a full mmcv in an environment of its own, within ten minutes on one core (g++ 12; torch is written in C++20):
 
     python3.11 -m venv build/mmcv
-    build/mmcv/bin/pip install torch==2.13.0 numpy==2.4.6 "setuptools<81" wheel psutil
-    MMCV_WITH_OPS=1 FORCE_CUDA=0 build/mmcv/bin/pip install --no-build-isolation --no-cache-dir mmcv==2.1.0
+    build/mmcv/bin/pip install torch==2.13.0 numpy==2.4.6 "setuptools<81" wheel ninja psutil
+    build/mmcv/bin/pip download mmcv==2.1.0 --no-binary mmcv --no-deps --no-build-isolation -d build
+    tar -xf build/mmcv-2.1.0.tar.gz -C build
+    sed -i s/-std=c++17/-std=c++20/ build/mmcv-2.1.0/setup.py
+    MMCV_WITH_OPS=1 FORCE_CUDA=0 build/mmcv/bin/pip install --no-build-isolation build/mmcv-2.1.0
     build/mmcv/bin/python tests/golden/make_operators.py
 
 These are all operators of trainables/ops that mmcv has a CPU kernel for. The test calls `answers` with the kept inputs,
