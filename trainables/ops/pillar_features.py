@@ -36,7 +36,7 @@ def pillar_maximum(inputs: Tensor, counts: Tensor, linear: nn.Linear, norm: nn.B
     pillars, slots, _ = inputs.shape
     counts = counts.long()
     real = torch.arange(slots) < counts.unsqueeze(1)
-    rows = linear(inputs[real])
+    rows = linear(inputs[real]).to(norm.weight.dtype)  # not half of it in mixed precision, as batch norm sums them up
     mean, variance = _statistics(rows, pillars * slots, norm)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     shift = norm.bias - mean * scale
