@@ -7,7 +7,7 @@ import torch
 
 from study.errors import InputError
 from study.spec import DetectorConfig, TrialConfig
-from tests.trainables.small_detectors import SMALL, scans, small
+from tests.trainables.small_detectors import SMALL, scans, small, with_few_boxes
 from trainables import detector
 from trainables.features import Batch, Features, Map
 from trainables.model import Reader, StudentModel
@@ -23,7 +23,7 @@ def family(request) -> str:
 
 def build(family: str, compression: float = 4.0):
     """A small student of a family."""
-    return build_detector(TrialConfig(detector=small(family, compression)), teacher=False).eval()
+    return with_few_boxes(build_detector(TrialConfig(detector=small(family, compression)), teacher=False)).eval()
 
 
 def batch_of(network, family: str, sizes=(900, 700)) -> Batch:
@@ -178,7 +178,9 @@ def test_what_the_head_learns_at_every_anchor_or_point_follows_from_the_objects(
     assert {-1, 2} <= set(learned.unique().tolist()) <= {-2, -1, 0, 2}
     boxes, labels = batch.objects(0)  # still there, although mmdet3d's losses and assigners have used them
     places = places.repeat_interleave(learned.shape[1] // len(places), dim=0)
-    near = [torch.cdist(places[learned[0] == label][:, :2], box[None, :2]) for box, label in zip(boxes, labels)]
+    near = [
+        torch.cdist(places[learned[0] == label][:, :2], box[None, :2]) for box, label in zip(boxes, labels, strict=True)
+    ]
     assert all(away.max() < 2 for away in near if len(away))
     empty = Batch(batch.inputs, scans(family, [900, 700], objects=False)["data_samples"])
     assert (features.predictions.assign(empty) == -1).all()
@@ -198,7 +200,7 @@ def test_cells_lie_where_the_network_sees_them(family):
 
 
 def test_one_step_of_training_changes_every_part(family):
-    model = StudentModel(build_detector(TrialConfig(detector=small(family)), teacher=False)).train()
+    model = StudentModel(with_few_boxes(build_detector(TrialConfig(detector=small(family)), teacher=False))).train()
     before = copy.deepcopy(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     batch = model.data_preprocessor(copy.deepcopy(scans(family, [900, 700])), True)
@@ -211,7 +213,7 @@ def test_one_step_of_training_changes_every_part(family):
 
 
 def test_objects_without_a_point_have_finite_losses(family):
-    model = StudentModel(build_detector(TrialConfig(detector=small(family)), teacher=False)).train()
+    model = StudentModel(with_few_boxes(build_detector(TrialConfig(detector=small(family)), teacher=False))).train()
     data = scans(family, [900, 700])
     for points in data["inputs"]["points"]:
         points[:, 1] = points[:, 1].clamp(max=-3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from study.spec import TrialConfig
-from tests.trainables.small_detectors import scans, small
+from tests.trainables.small_detectors import scans, small, with_few_boxes
 from trainables import detector, distiller
 from trainables.features import Batch, Features
 from trainables.model import StudentModel
@@ -30,7 +30,7 @@ def build(method: str, family: str, *, twins: bool = False, **parameters) -> Stu
     spec = detector.load(family)
     loaded = distiller.load(method)
     parameters = loaded.Parameters(**loaded.complete({**SMALL.get(method, {}), **parameters}, spec.kind))
-    model = StudentModel(build_detector(config, teacher=False))
+    model = StudentModel(with_few_boxes(build_detector(config, teacher=False)))
     teacher = build_detector(config, teacher=True)
     if twins:
         teacher.load_state_dict(copy.deepcopy(model.student.state_dict()))
