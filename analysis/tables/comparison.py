@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.published import LABEL
+from analysis.published import AUTHORS, LABEL
 from analysis.runs import Results
 from analysis.variants import (
     APS,
@@ -95,6 +95,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
             texts["Tuning runs"] = f"{int(row['tuning_runs'])} of {tries}" if tries else DASH
         texts["Distillation / detection loss"] = number(row["loss_ratio"], 2)
         texts |= {"Step time": _times(row["step_ratio"]), "Peak memory": _times(row["memory_ratio"])}
+        texts["In the paper"] = AUTHORS.get(row["method"], DASH)
         texts[f"mAP ({LABEL})"] = number(row["paper_mAP"])
         texts[f"Gain ({LABEL})"] = number(row["paper_gain"], sign=True)
         rows.append(texts)
