@@ -28,9 +28,9 @@ def tensors(content: Any) -> Iterator[torch.Tensor]:
 def test_terms_in_mixed_precision_are_those_of_the_same_features_in_float32(method):
     model = two_processes.model("pointpillars", method, normalizes=True)
     seen: dict[str, Any] = {}
+    fresh = copy.deepcopy(model.distiller)  # a method may remember what it has seen
     model.distiller.register_forward_hook(lambda module, inputs, terms: seen.update(inputs=inputs, terms=terms))
     batch = model.data_preprocessor(scans("pointpillars", [900, 700]), True)
-    fresh = copy.deepcopy(model.distiller)  # a method may remember what it has seen
     with torch.autocast("cpu", dtype=torch.bfloat16):
         convolved = model.student.backbone.blocks[0][0](torch.ones(1, 8, 8, 8))
         model(batch["inputs"], batch["data_samples"], mode="loss")
