@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from study.errors import InputError
 from study.frozen import Frozen
+from trainables.boxes import inside
 from trainables.distiller import Distiller
 from trainables.features import Batch, Features, Map
 
@@ -129,18 +130,12 @@ def on_objects(read: Map, scan: int, boxes: Tensor) -> Tensor:
     Returns:
         P, bool.
     """
-    offset = read.position[scan][:, None] - boxes[:, :3]
-    cosine, sine = boxes[:, 6].cos(), boxes[:, 6].sin()
-    along = offset[..., 0] * cosine + offset[..., 1] * sine
-    across = offset[..., 1] * cosine - offset[..., 0] * sine
-    half = boxes[:, 3:6] / 2
+    position = read.position[scan]
     if read.values.dim() == 3:
-        inside = offset[..., 2].abs() <= half[:, 2]
-        grown = half[:, :2]
-    else:  # a grid has no height
-        inside = torch.ones_like(along, dtype=torch.bool)
-        grown = half[:, :2] + _edge(read, scan).amin() / 2
-    return (inside & (along.abs() <= grown[:, 0]) & (across.abs() <= grown[:, 1])).any(1)
+        return inside(position, boxes).any(1)
+    grown = boxes.clone()
+    grown[:, 3:5] += _edge(read, scan).amin()
+    return inside(position[:, :2], grown).any(1)  # a grid has no height
 
 
 def _edge(read: Map, scan: int) -> Tensor:
