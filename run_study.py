@@ -131,8 +131,12 @@ def list_(as_json: Json = False) -> None:
         print(f"{kind}:")
         for entry in entries:
             print(f"  {entry['name']:24} {entry['description']}")
+            if entry.get("reads"):
+                low, high = entry["weight_range"]
+                print(f"    reads {', '.join(entry['reads'])}; its weight is compared from {low:g} to {high:g}")
             for parameter in entry.get("parameters", []):
-                print(f"    {parameter['name']:22} {parameter['description']}")
+                default = f"{json.dumps(parameter['default'])} [{parameter['range']}]".removesuffix(" []")
+                print(f"    {parameter['name']:22} {default}: {parameter['description']}")
 
 
 @app.command()
