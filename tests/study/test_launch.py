@@ -230,9 +230,19 @@ def driver(results: Path, *options: str) -> subprocess.Popen[str]:
     """A driver of its own process group, with a local Ray of its own."""
     command = [sys.executable, str(Path(toy_study.__file__)), str(results), "local", *options]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "STUDY_OF_THIS_TEST": str(results)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    # Tests in a shell's background are started with the interrupt ignored, and would hand that on.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_for_records(files: StudyFiles, count: int) -> None:

@@ -153,7 +153,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
 
 
 def test_a_range_that_the_network_cannot_be_laid_on_is_refused_before_training():
-    with pytest.raises(InputError, match=r"multiple of 8 pillars along x"):
+    with pytest.raises(InputError, match=r"multiple of 8 voxels along x"):
         tiny_run.config(detector__pillar=0.7)
 
 
