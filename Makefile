@@ -71,9 +71,9 @@ $(VENV)/$(SETUP_FOR).stamp: requirements/$(SETUP_FOR).lock $(VENV)/$(SETUP_FOR)-
 	@touch $@
 
 # numba's machine code is cached on disk, so that no run has to make it again.
-$(VENV)/warm.stamp: $(wildcard trainables/ops/*.py) $(VENV)/$(SETUP_FOR).stamp
+$(VENV)/warm.stamp: $(wildcard trainables/ops/*.py trainables/ops/setup/*.py) $(VENV)/$(SETUP_FOR).stamp
 	@echo "Compiling the CPU operators and mmdet3d's numba code (about a minute)"
-	$(VENV)/bin/python -m trainables.ops.warm_up
+	$(VENV)/bin/python -m trainables.ops.setup.warm_up
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.lock $(VENV)/$(SETUP_FOR).stamp

@@ -16,10 +16,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.errors import InputError
-from study.overrides import override, parse
-from study.records import RunRecord, StudyFiles
-from study.spec import StudySpec, TrialConfig
+from study.nouns.errors import InputError, RunFailedError
+from study.nouns.overrides import override, parse
+from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.spec import StudySpec, TrialConfig
 
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line it cannot read; it exports only this subclass of it."""
@@ -50,22 +50,22 @@ def run(
 ) -> None:
     """Run a study on Ray and write its report."""
     spec = _study(study, set_, data, name, seeds)
-    from study.preview import preview
-    from study.tuning import with_ranges
-    from trainables import distill
+    from study.planning.preview import preview
+    from study.planning.weight_tuning import with_ranges
+    from trainables import run as one_run
 
-    spec = with_ranges(spec, distill.resolve, distill.weight_range)
+    spec = with_ranges(spec, one_run.resolve, one_run.weight_range)
     files = StudyFiles(results, spec.name)
     if dry_run:
-        for line in preview(spec, distill.resolve):
+        for line in preview(spec, one_run.resolve):
             print(line)
         return
-    from study.launch import launch
-    from trainables.data import ensure
+    from study.driver.launch import launch
+    from trainables.datasets.ready import ensure
 
     ensure(spec.base.dataset, files, _progress())
     outcome = launch(
-        spec, trainable=distill.trainable, resolve=distill.resolve, files=files, address=address, resume=resume,
+        spec, trainable=one_run.trainable, resolve=one_run.resolve, files=files, address=address, resume=resume,
         force=force,
     )  # fmt: skip
     if outcome.finished or outcome.failed:
@@ -83,16 +83,16 @@ def trial(
     force: Force = False,
 ) -> None:
     """Train one run in this process, without Ray; its teacher too where it is missing."""
-    from study.plan import too_weak
-    from trainables import distill
-    from trainables.data import ensure
+    from study.planning.plan import too_weak
+    from trainables import run as one_run
+    from trainables.datasets.ready import ensure
 
     base = TrialConfig()
-    config = distill.resolve(override(base, {**_dataset(data, ""), **dict(map(parse, set_))}))
+    config = one_run.resolve(override(base, {**_dataset(data, ""), **dict(map(parse, set_))}))
     files = StudyFiles(results, name)
     ensure(config.dataset, files, _progress())
     if config.distills:
-        teacher = distill.resolve(config.teacher_run())
+        teacher = one_run.resolve(config.teacher_run())
         weak = too_weak(teacher, _train(teacher, files.teachers(), "teacher"))
         if weak and not force:
             raise InputError(weak)
@@ -115,12 +115,13 @@ def report(
 def list_(as_json: Json = False) -> None:
     """Studies, detectors, methods, tables and figures."""
     from analysis import listing
-    from study import catalogue as studies
-    from trainables import catalogue as parts
+    from study import named_studies as studies
+    from trainables import detectors, distillers
 
     content = {
         "studies": [{"name": name, "description": study().question} for name, study in studies.STUDIES.items()],
-        **parts.describe(),
+        "detectors": detectors.describe(),
+        "methods": distillers.describe(),
         "tables": [{"name": name, "description": table.TITLE} for name, table in listing.tables().items()],
         "figures": [{"name": name, "description": figure.TITLE} for name, figure in listing.figures().items()],
     }
@@ -148,9 +149,9 @@ def complexity(
 ) -> None:
     """What every detector and compression costs here, beside the paper's GFLOPs and parameters."""
     from analysis import cost_table
-    from study.spec import DetectorConfig
-    from trainables import complexity as costs
-    from trainables import detector as families
+    from study.nouns.spec import DetectorConfig
+    from trainables import detectors as families
+    from trainables.costs import measuring as costs
 
     names = [name for name in detector or families.names() if families.load(name)]
     scan, rows = costs.scan_of(data), []
@@ -175,7 +176,7 @@ def simulated(
     compare: Annotated[Path | None, typer.Option(help="A KITTI root to print statistics of, beside these.")] = None,
 ) -> None:
     """Simulate a LiDAR data set in KITTI's format, and prepare it."""
-    from study.simulation import SimulationSpec
+    from study.nouns.simulation import SimulationSpec
     from trainables.datasets import kitti
     from trainables.datasets import simulated as simulator
 
@@ -203,9 +204,9 @@ def kitti_(
 
 
 def _study(study: str, changes: list[str], data: Path | None, name: str | None, seeds: str | None) -> StudySpec:
-    from study import catalogue
+    from study import named_studies
 
-    spec = catalogue.get(study)
+    spec = named_studies.get(study)
     overrides: dict[str, Any] = _dataset(data, "base.")
     if name is not None:
         overrides["name"] = name
@@ -222,14 +223,14 @@ def _dataset(data: Path | None, prefix: str) -> dict[str, Any]:
 
 
 def _train(config: TrialConfig, files: StudyFiles, label: str) -> RunRecord:
-    from trainables import distill
+    from trainables import run as one_run
 
     record = files.finished(config.key)
     if record is None:
         files.retry(config.key)
         work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
         print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
-        record = distill.run(config, files, label, lambda epoch: print(_line(epoch), flush=True))
+        record = one_run.run(config, files, label, lambda epoch: print(_line(epoch), flush=True))
     metrics = ", ".join(f"{name} {value:.2f}" for name, value in record.metrics.items() if name.startswith("mAP"))
     print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
     return record
@@ -273,9 +274,7 @@ def main() -> NoReturn:
         _end("interrupted; what was finished is kept", 130)
     except OSError as error:
         _end(f"{error.filename or 'writing'}: {error.strerror or error}", 1)
-    except RuntimeError as error:
-        if type(error).__name__ != "RunFailedError":
-            raise
+    except RunFailedError as error:
         _end(str(error), 1)
 
 

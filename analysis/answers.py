@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.intervals import Spread, paired_differences, spread
-from analysis.runs import SEARCH, Results, teachers
+from analysis.results import SEARCH, Results, teachers
 from analysis.wording import flag, metric_in_text, missing_sentence, number
 
 OTHER = {"mAP/3d/moderate": "mAP/bev/moderate", "mAP/bev/moderate": "mAP/3d/moderate"}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.records import RunRecord
-from study.spec import TrialConfig
+from study.nouns.records import RunRecord
+from study.nouns.spec import TrialConfig
 
 COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started", "commit")
 
@@ -28,7 +28,7 @@ def run_row(record: RunRecord) -> dict[str, Any]:
 
 
 def config_columns(config: TrialConfig) -> dict[str, Any]:
-    """What a run is, and which other runs it may be compared with (`analysis/runs.py` names the columns)."""
+    """What a run is, and which other runs it may be compared with (`analysis/results.py` names the columns)."""
     identity = config.identity()
     detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
     setting = [identity["detector"], identity["dataset"], identity.get("training")]

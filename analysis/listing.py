@@ -11,7 +11,7 @@ from types import ModuleType
 
 import analysis.figures
 import analysis.tables
-from study.errors import unknown_name
+from study.nouns.errors import unknown_name
 
 
 def tables() -> dict[str, ModuleType]:

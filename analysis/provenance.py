@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.runs import Results, teachers
+from analysis.results import Results, teachers
 from analysis.wording import DASH, metric_title, number
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
 from analysis.provenance import facts
-from analysis.runs import Results, load
+from analysis.results import Results, load
 from analysis.wording import metric_title, missing_sentence
 
 ROWS_ON_THE_PAGE = 500

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.intervals import Spread, paired_differences, spread
 from analysis.published import paper_value
-from analysis.runs import teachers
+from analysis.results import teachers
 from analysis.wording import CLASSES, DASH, flag, number
 
 UNDISTILLED = ("teacher", "student")

@@ -23,7 +23,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def lite() -> None:
     """The CPU operators in mmcv's functions, or a skip: a full mmcv keeps its own, most of them for CUDA only."""
-    from trainables.ops.bridge import install
+    from trainables.ops.setup.bridge import install
 
     install()
     if importlib.util.find_spec("mmcv._ext").loader is not None:  # type: ignore[union-attr]

@@ -1,7 +1,8 @@
 """The order of the rooms and the rules of the house, read off the syntax trees of the tracked files.
 
-`run_study.py` -> {`analysis`, `trainables`, `study.launch`} -> `study`'s nouns. The rule for a file is the one with the
-longest matching path in RULES.
+`run_study.py` -> {`analysis`, `trainables`, `study`'s driver} -> `study`'s nouns; in `trainables`: ops, features <
+detectors, distillers, data sets < training < costs < run. The rule for a file is the one with the longest matching path
+in RULES.
 """
 
 import ast
@@ -22,7 +23,6 @@ LEFTOVER = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:work|home|root|Users)/")
 REGISTRY = re.compile(r"pypi[.]org|pythonhosted[.]org|download[.]pytorch[.]org|npmjs[.]|anaconda[.]org|debian[.]org")
 
-NOUNS = tuple(f"study.{noun}" for noun in ("spec", "records", "errors", "frozen", "simulation", "overrides"))
 TRAINING = frozenset({"torch", "torch_cluster", "mmengine", "mmcv", "mmdet", "mmdet3d", "spconv", "numba"})
 SCHEDULING = frozenset({"ray", "optuna"})
 
@@ -41,16 +41,19 @@ class Rule:
 RULES = {
     "run_study.py": Rule(("study", "trainables", "analysis")),
     "study": Rule(("study",), never=TRAINING | SCHEDULING),
-    **{f"study/{name}.py": Rule(("study",), never=TRAINING | {"ray"}) for name in ("space", "tuning")},
-    **{
-        f"study/{name}.py": Rule(("study",), never=TRAINING)
-        for name in ("launch", "recording", "progress", "journal", "cluster")
-    },
-    "analysis": Rule(("analysis", *NOUNS), never=TRAINING | SCHEDULING),
-    "trainables": Rule(("trainables", *NOUNS, "study.space")),
-    "trainables/distillers": Rule(("trainables", *NOUNS), ("trainables.detector", "trainables.detectors")),
-    "trainables/detectors": Rule(("trainables", *NOUNS), ("trainables.distiller", "trainables.distillers")),
-    "trainables/ops": Rule(("trainables.ops", "study.errors"), only=(TRAINING - {"mmdet"}) | {"numpy"}),
+    "study/nouns": Rule(("study.nouns",), never=TRAINING | SCHEDULING),
+    "study/planning": Rule(("study.nouns", "study.planning"), never=TRAINING | {"ray"}),
+    "study/planning/optuna_search.py": Rule(("study.nouns", "study.planning"), never=TRAINING),
+    "study/driver": Rule(("study.nouns", "study.planning", "study.driver"), never=TRAINING),
+    "analysis": Rule(("analysis", "study.nouns"), never=TRAINING | SCHEDULING),
+    "trainables": Rule(("trainables", "study.nouns")),
+    "trainables/features.py": Rule((), never=TRAINING - {"torch"}),
+    "trainables/ops": Rule(("trainables.ops", "study.nouns.errors"), only=(TRAINING - {"mmdet"}) | {"numpy"}),
+    "trainables/datasets": Rule(("trainables.datasets", "trainables.ops", "study.nouns")),
+    "trainables/detectors": Rule(("trainables.detectors", "trainables.features", "trainables.ops", "study.nouns")),
+    "trainables/distillers": Rule(("trainables.distillers", "trainables.features", "trainables.ops", "study.nouns")),
+    "trainables/training": Rule(("trainables", "study.nouns"), ("trainables.run", "trainables.costs")),
+    "trainables/costs": Rule(("trainables", "study.nouns"), ("trainables.run",)),
 }
 
 
@@ -144,18 +147,22 @@ def test_a_report_is_made_without_loading_torch_or_ray() -> None:
 @pytest.mark.parametrize(
     ("path", "statement"),
     [
-        ("study/spec.py", "import torch"),
-        ("study/spec.py", "from trainables import distill"),
-        ("study/plan.py", "import ray"),
-        ("study/launch.py", "from mmengine.runner import Runner"),
-        ("study/records.py", "from . import spec"),
-        ("analysis/runs.py", "from study import launch"),
-        ("analysis/tables/ablation.py", "import trainables.model"),
+        ("study/nouns/spec.py", "import torch"),
+        ("study/nouns/spec.py", "from trainables import run"),
+        ("study/nouns/spec.py", "from study.planning.plan import expand"),
+        ("study/planning/plan.py", "import ray"),
+        ("study/planning/plan.py", "from study.driver import launch"),
+        ("study/driver/launch.py", "from mmengine.runner import Runner"),
+        ("study/nouns/records.py", "from . import spec"),
+        ("analysis/results.py", "from study.driver import launch"),
+        ("analysis/tables/ablation.py", "import trainables.features"),
         ("analysis/report.py", "def draw():\n    import torch"),
-        ("trainables/distill.py", "from study.launch import launch"),
+        ("trainables/run.py", "from study.driver.launch import launch"),
         ("trainables/distillers/new.py", "from trainables.detectors.pointpillars import SPEC"),
         ("trainables/detectors/new.py", "from trainables import distillers"),
-        ("trainables/ops/new.py", "from trainables.model import StudentModel"),
+        ("trainables/datasets/new/__init__.py", "from trainables.training import runner"),
+        ("trainables/training/student.py", "from trainables.costs import counting"),
+        ("trainables/ops/new.py", "from trainables.training.student import StudentModel"),
         ("trainables/ops/new.py", "import pandas"),
     ],
 )
@@ -166,11 +173,11 @@ def test_an_import_against_the_order_is_found(path: str, statement: str) -> None
 @pytest.mark.parametrize(
     ("path", "statement"),
     [
-        ("study/launch.py", "from ray import tune"),
-        ("study/space.py", "import optuna"),
-        ("trainables/distillers/new.py", "from trainables.distiller import Distiller"),
+        ("study/driver/launch.py", "from ray import tune"),
+        ("study/planning/search_space.py", "import optuna"),
+        ("trainables/distillers/new.py", "from trainables.distillers import Distiller"),
         ("trainables/ops/new.py", "from trainables import ops"),
-        ("analysis/runs.py", "from study.records import RunRecord"),
+        ("analysis/results.py", "from study.nouns.records import RunRecord"),
     ],
 )
 def test_an_import_with_the_order_passes(path: str, statement: str) -> None:

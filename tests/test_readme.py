@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 import run_study
 import trainables.distillers
-from study.plan import expand
-from study.records import StudyFiles
-from study.spec import StudySpec
-from trainables import distill
+from study.nouns.records import StudyFiles
+from study.nouns.spec import StudySpec
+from study.planning.plan import expand
+from trainables import run
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text()
@@ -49,7 +49,7 @@ def test_every_make_target_it_names_exists():
 
 def test_its_study_is_a_study_whose_runs_can_be_planned():
     spec = StudySpec.model_validate(yaml.safe_load(blocks("yaml")[0]))
-    assert len(expand(spec, distill.resolve)) == 9
+    assert len(expand(spec, run.resolve)) == 9
 
 
 def test_its_method_is_complete_and_trains(tmp_path, monkeypatch):

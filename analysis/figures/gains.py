@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.intervals import paired_differences
-from analysis.runs import Results
+from analysis.results import Results
 from analysis.tables import comparison
 from analysis.variants import UNDISTILLED
 from analysis.wording import TASKS, missing_sentence

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.intervals import spread
-from analysis.runs import SEARCH, Results, teachers
+from analysis.results import SEARCH, Results, teachers
 from analysis.wording import metric_axis, missing_sentence
 
 TITLE = "Sensitivity to K, N and τ"

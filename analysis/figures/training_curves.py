@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import style
-from analysis.runs import Results
+from analysis.results import Results
 from analysis.wording import metric_title, metric_unit, missing_sentence
 
 TITLE = "Training curves"

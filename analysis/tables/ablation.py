@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.published import LABEL
-from analysis.runs import Results
+from analysis.results import Results
 from analysis.variants import APS, cell, facts, in_paper, measured, runs_text, teachers_of
 from analysis.wording import DASH, TASKS, flag, mark, missing_sentence, number
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.published import AUTHORS, LABEL
-from analysis.runs import Results
+from analysis.results import Results
 from analysis.variants import (
     APS,
     UNDISTILLED,
@@ -22,7 +22,7 @@ from analysis.variants import (
     teachers_of,
 )
 from analysis.wording import DASH, TASKS, flag, missing_sentence, number, short
-from study.records import TUNING
+from study.nouns.records import TUNING
 
 TITLE = "How the methods compare"
 EMPTY = "No setting holds fixed rows of two distillation methods."

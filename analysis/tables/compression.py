@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.published import LABEL, paper_value
-from analysis.runs import Results
+from analysis.results import Results
 from analysis.variants import cell, facts, in_paper, measured, runs_text, teachers_of
 from analysis.wording import DASH, TASKS, flag, missing_sentence, number
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.not_run import NOT_RUN
-from analysis.runs import Results
+from analysis.results import Results
 
 TITLE = "Runs that did not finish"
 EMPTY = "Every run finished."

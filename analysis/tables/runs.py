@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.not_run import NOT_RUN
-from analysis.runs import Results
+from analysis.results import Results
 from analysis.wording import PARAMETERS, mark, metric_title, missing_sentence, number, short
 
 TITLE = "All runs"

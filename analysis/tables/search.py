@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.runs import SEARCH, Results
+from analysis.results import SEARCH, Results
 from analysis.wording import PARAMETERS, mark, metric_title, missing_sentence, number, short
 
 TITLE = "Best runs of the search"

@@ -5,7 +5,7 @@ from pathlib import Path
 import made_up_study
 import pytest
 
-from analysis.runs import Results, results
+from analysis.results import Results, results
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 from analysis.answers import sentences
 from analysis.figures import gains, sensitivity, training_curves
 from analysis.published import published
-from analysis.runs import results
+from analysis.results import results
 from analysis.tables import ablation, comparison, compression
-from study.overrides import override
-from study.records import TUNING
-from study.spec import Point
+from study.nouns.overrides import override
+from study.nouns.records import TUNING
+from study.nouns.spec import Point
 
 METHODS = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "crd", "ofd", "fbkd")
 

@@ -4,8 +4,8 @@ import made_up_study as made_up
 import pytest
 
 from analysis.figures import sensitivity, training_curves
-from analysis.runs import results
-from study.overrides import override
+from analysis.results import results
+from study.nouns.overrides import override
 
 
 def test_every_finished_distilled_run_is_a_point_over_k(full):

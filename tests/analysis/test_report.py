@@ -10,9 +10,9 @@ import pytest
 
 from analysis import listing, report
 from analysis.answers import sentences
-from analysis.runs import results
-from study.errors import InputError
-from study.overrides import override
+from analysis.results import results
+from study.nouns.errors import InputError
+from study.nouns.overrides import override
 
 VOID = {"meta", "img", "br"}
 

@@ -5,10 +5,10 @@ import math
 import made_up_study as made_up
 import pytest
 
-from analysis.runs import results
+from analysis.results import results
 from analysis.tables import ablation, failures, runs, search
 from analysis.wording import CLASSES
-from study.overrides import override
+from study.nouns.overrides import override
 
 
 def study(scores: dict[str, list[float]]):

@@ -19,14 +19,15 @@ from typing import Any
 
 import torch
 
-from study.catalogue import quickstart
-from study.records import StudyFiles
-from study.spec import DatasetSpec, DetectorConfig, TrialConfig
-from trainables import data, detector, distiller
+from study.named_studies import quickstart
+from study.nouns.records import StudyFiles
+from study.nouns.spec import DatasetSpec, DetectorConfig, TrialConfig
+from trainables import detectors, distillers
+from trainables.datasets import ready
 from trainables.features import Batch
-from trainables.model import StudentModel
-from trainables.quiet import quietly
-from trainables.training import build_detector, build_runner
+from trainables.training.run_log import quietly
+from trainables.training.runner import build_detector, build_runner
+from trainables.training.student import StudentModel
 
 KINDS = ("imports alone", "teacher's forward pass", "student's step", "student's step with PointDistiller")
 
@@ -50,19 +51,19 @@ def _rounds(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -
         method="student", detector=DetectorConfig(name=name, compression=arguments.compression), training=training,
         dataset=DatasetSpec(simulation=simulation),
     )  # fmt: skip
-    root = data.ensure(config.dataset, StudyFiles(folder, "bench"))
+    root = ready.ensure(config.dataset, StudyFiles(folder, "bench"))
     runner, _ = build_runner(config, root, folder / "run", None, lambda epoch: None)
     torch.set_num_threads(arguments.threads)
     batch = next(iter(runner.build_dataloader(runner._train_dataloader, seed=0)))
     model = runner.model
     batch = model.data_preprocessor(batch, True)
-    spec = detector.load(name)
+    spec = detectors.load(name)
     if kind == KINDS[1]:
         teacher = build_detector(config, teacher=True).eval()
     else:
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     if kind == KINDS[3]:
-        method = distiller.load("pointdistiller")
+        method = distillers.load("pointdistiller")
         parameters = method.Parameters(**method.complete({}, spec.kind))
         model.distill(build_detector(config, teacher=True), spec, method, parameters)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compression", type=float, default=4)
-    parser.add_argument("--detectors", type=lambda text: text.split(","), default=detector.names())
+    parser.add_argument("--detectors", type=lambda text: text.split(","), default=detectors.names())
     arguments = parser.parse_args()
     print(f"{arguments.threads} threads, batches of {arguments.batch} frames, medians of {arguments.rounds} rounds")
     print(f"{'detector':14}{'':38}{'s':>8}{'peak GB':>10}")

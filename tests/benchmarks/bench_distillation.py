@@ -21,13 +21,14 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from study.catalogue import quickstart
-from study.records import StudyFiles
-from study.spec import DetectorConfig, TrialConfig
-from trainables import data, detector, distiller
-from trainables.model import StudentModel
-from trainables.quiet import quietly
-from trainables.training import build_detector, build_runner
+from study.named_studies import quickstart
+from study.nouns.records import StudyFiles
+from study.nouns.spec import DetectorConfig, TrialConfig
+from trainables import detectors, distillers
+from trainables.datasets import ready
+from trainables.training.run_log import quietly
+from trainables.training.runner import build_detector, build_runner
+from trainables.training.student import StudentModel
 
 Costs = dict[str, tuple[list[float], float]]
 """By name: seconds of every round, and MiB."""
@@ -59,12 +60,12 @@ def peak(run: Callable[[], Any]) -> float:
 def measure(config: TrialConfig, methods: dict[str, dict[str, Any]], folder: Path, rounds: int) -> Costs:
     """What a step costs alone, with each method (by name, with its hyper-parameters) and with a whole teacher."""
     files = StudyFiles(folder, "bench")
-    root = data.ensure(config.dataset, files)
+    root = ready.ensure(config.dataset, files)
     plain = config.model_copy(update={"method": "student", "parameters": {}})
     runner, _ = build_runner(plain, root, folder / config.key, None, lambda epoch: None)
     batch = next(iter(runner.build_dataloader(runner._train_dataloader, seed=0)))
     batch = runner.model.data_preprocessor(batch, True)
-    spec = detector.load(config.detector.name)
+    spec = detectors.load(config.detector.name)
     teacher = build_detector(config, teacher=True).eval()
 
     @torch.no_grad()
@@ -74,7 +75,7 @@ def measure(config: TrialConfig, methods: dict[str, dict[str, Any]], folder: Pat
     alone = StudentModel(build_detector(config, teacher=False))
     kinds: dict[str, tuple[StudentModel, Callable]] = {"student": (alone, lambda inputs: None)}
     for name, given in methods.items():
-        method = distiller.load(name)
+        method = distillers.load(name)
         taught = StudentModel(build_detector(config, teacher=False))
         own_teacher = build_detector(config, teacher=True)  # a method may set how its teacher normalizes
         taught.distill(own_teacher, spec, method, method.Parameters(**method.complete(given, spec.kind)))
@@ -96,12 +97,12 @@ def measure(config: TrialConfig, methods: dict[str, dict[str, Any]], folder: Pat
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--method", action="append", choices=distiller.names(), help="only this one; may be repeated")
+    parser.add_argument("--method", action="append", choices=distillers.names(), help="only this one; may be repeated")
     parser.add_argument("--quick", action="store_true", help="only the quick start's detector")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=2)
     arguments = parser.parse_args()
-    methods = {name: {} for name in arguments.method or distiller.names()}
+    methods = {name: {} for name in arguments.method or distillers.names()}
     quick = quickstart().base
     tuned = {name: quick.parameters if name == quick.method else {} for name in methods}
     training = quick.training.model_copy(update={"batch_size": arguments.batch})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from study.simulation import SensorSpec, SimulationSpec
+from study.nouns.simulation import SensorSpec, SimulationSpec
 from trainables.datasets.simulated import simulate, write
 
 

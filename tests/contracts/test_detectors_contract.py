@@ -5,15 +5,15 @@ import copy
 import pytest
 import torch
 
-from study.errors import InputError
-from study.spec import DetectorConfig, TrialConfig
+from study.nouns.errors import InputError
+from study.nouns.spec import DetectorConfig, TrialConfig
 from tests.trainables.small_detectors import SMALL, scans, small, with_few_boxes
-from trainables import detector
+from trainables import detectors
 from trainables.features import Batch, Features, Map
-from trainables.model import Reader, StudentModel
-from trainables.training import build_detector
+from trainables.training.runner import build_detector
+from trainables.training.student import Reader, StudentModel
 
-FAMILIES = detector.names()
+FAMILIES = detectors.names()
 
 
 @pytest.fixture(params=FAMILIES)
@@ -32,7 +32,7 @@ def batch_of(network, family: str, sizes=(900, 700)) -> Batch:
 
 
 def read(network, family: str, batch: Batch) -> Features:
-    spec = detector.load(family)
+    spec = detectors.load(family)
     return Reader(network, spec, spec.readings).features(batch)
 
 
@@ -47,7 +47,7 @@ def test_it_has_a_small_version_for_tests(family):
 def test_the_teacher_is_mmdet3ds_own(family):
     from mmdet3d.apis import init_model
 
-    spec = detector.load(family)
+    spec = detectors.load(family)
     whole = DetectorConfig(name=family, compression=4)
     config = spec.load(whole, teacher=True)
     assert config.model == type(config).fromfile(config.filename).model
@@ -68,7 +68,7 @@ def test_any_compression_makes_a_smaller_student_of_the_same_depth(family, compr
 
 
 def test_a_student_of_compression_one_is_its_teacher(family):
-    spec = detector.load(family)
+    spec = detectors.load(family)
     same = small(family, 1.0)
     assert spec.load(same, teacher=False).model == spec.load(same, teacher=True).model
 
@@ -78,7 +78,7 @@ def test_teacher_and_student_offer_the_same_features_at_the_same_places(family):
     batch = batch_of(teacher, family)
     wide, narrow = read(teacher, family, batch), read(student, family, batch)
     for theirs, ours in zip(wide.rows, narrow.rows, strict=True):
-        assert theirs.kind == ours.kind == detector.load(family).kind
+        assert theirs.kind == ours.kind == detectors.load(family).kind
         assert len(theirs.values) == len(ours.values) > 0
         assert torch.equal(theirs.scan, ours.scan)
         assert torch.equal(theirs.position, ours.position)
@@ -93,7 +93,7 @@ def test_teacher_and_student_offer_the_same_features_at_the_same_places(family):
 def test_a_forward_pass_for_losses_reads_what_a_forward_pass_without_reads(family):
     network = build(family)
     batch = batch_of(network, family)
-    spec = detector.load(family)
+    spec = detectors.load(family)
     reader = Reader(network, spec, spec.readings)
     without = reader.features(batch)
     within, losses = reader.features_and_losses(batch, batch)
@@ -155,7 +155,7 @@ def test_decoded_boxes_are_those_that_the_detector_itself_decodes(family):
 
 def test_a_decoded_box_has_a_gradient(family):
     network = build(family)
-    spec = detector.load(family)
+    spec = detectors.load(family)
     batch = batch_of(network, family)
     features, _ = Reader(network, spec, ("predictions",)).features_and_losses(batch, batch)
     features.predictions.decode(1, torch.tensor([0, 3])).sum().backward()
@@ -166,7 +166,7 @@ def test_a_decoded_box_has_a_gradient(family):
 def test_what_the_head_learns_at_every_anchor_or_point_follows_from_the_objects(family):
     network = build(family)
     batch = batch_of(network, family)
-    reader = Reader(network, detector.load(family), ("predictions", "neck"))
+    reader = Reader(network, detectors.load(family), ("predictions", "neck"))
     places = reader.features(batch).neck.position[0]
     for sample in batch.samples:  # objects that lie as anchors do
         truth = sample.gt_instances_3d.bboxes_3d.tensor
@@ -247,4 +247,4 @@ def test_it_predicts_boxes_of_a_scan(family):
 def test_a_size_that_cannot_be_is_refused(family, wrong):
     config = SMALL[family].model_copy(update=wrong[family])
     with pytest.raises(InputError, match="detector"):
-        detector.load(family).load(config, teacher=True)
+        detectors.load(family).load(config, teacher=True)

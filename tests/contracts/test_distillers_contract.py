@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from study.spec import TrialConfig
+from study.nouns.spec import TrialConfig
 from tests.trainables.small_detectors import scans, small, with_few_boxes
-from trainables import detector, distiller
+from trainables import detectors, distillers
 from trainables.features import Batch, Features
-from trainables.model import StudentModel
-from trainables.training import build_detector
+from trainables.training.runner import build_detector
+from trainables.training.student import StudentModel
 
-METHODS = distiller.names()
+METHODS = distillers.names()
 SMALL = {
     "pointdistiller": {"samples": 64, "neighbors": 8},
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
@@ -27,8 +27,8 @@ def build(method: str, family: str, *, twins: bool = False, **parameters) -> Stu
     """A student under a teacher; `twins` gives both the same width and weights."""
     size = small(family, compression=1.0 if twins else 4.0)
     config = TrialConfig(method=method, detector=size)
-    spec = detector.load(family)
-    loaded = distiller.load(method)
+    spec = detectors.load(family)
+    loaded = distillers.load(method)
     parameters = loaded.Parameters(**loaded.complete({**SMALL.get(method, {}), **parameters}, spec.kind))
     model = StudentModel(with_few_boxes(build_detector(config, teacher=False)))
     teacher = build_detector(config, teacher=True)
@@ -48,7 +48,7 @@ def distilled(terms: dict[str, torch.Tensor]) -> torch.Tensor:
     return sum(value for name, value in terms.items() if name.startswith("kd_") and "loss" in name)
 
 
-PAIRS = [(method, family) for method in METHODS for family in detector.names()]
+PAIRS = [(method, family) for method in METHODS for family in detectors.names()]
 
 
 @pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
@@ -186,7 +186,7 @@ def test_autocast_gives_the_value_of_float32(model, data):
 
 
 def test_the_students_own_losses_are_those_without_a_teacher(model, data):
-    if type(model.distiller).supervise is not distiller.Distiller.supervise:
+    if type(model.distiller).supervise is not distillers.Distiller.supervise:
         return  # it adds to the ground truth
     alone = StudentModel(copy.deepcopy(model.student))
     random = torch.get_rng_state()
@@ -203,11 +203,11 @@ def total(loss) -> torch.Tensor:
 @pytest.mark.parametrize("method", METHODS)
 def test_an_unknown_hyper_parameter_is_refused(method):
     with pytest.raises(ValueError, match="no_such_thing"):
-        distiller.load(method).complete({"no_such_thing": 1}, "pillars")
+        distillers.load(method).complete({"no_such_thing": 1}, "pillars")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_hyper_parameter_and_the_method_say_what_they_are(method):
-    loaded = distiller.load(method)
+    loaded = distillers.load(method)
     assert all(field.description for field in loaded.Parameters.model_fields.values())
     assert loaded.__doc__

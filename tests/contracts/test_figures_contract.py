@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
 from analysis import listing, rendering, style
-from analysis.runs import Results, results
+from analysis.results import Results, results
 from tests.analysis import made_up_study as made_up
 
 FIGURES = sorted(listing.figures())

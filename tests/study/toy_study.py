@@ -13,10 +13,10 @@ from typing import Any
 
 from ray import tune
 
-from study.launch import Outcome, launch
-from study.records import RunRecord, StudyFiles
-from study.space import compose
-from study.spec import StudySpec, TrialConfig
+from study.driver.launch import Outcome, launch
+from study.nouns.assignment import compose
+from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.spec import StudySpec, TrialConfig
 
 METRIC = "mAP/3d/moderate"
 DEFAULTS = {"local": True, "reweight": True, "neighbors": 32, "samples": 300, "temperature": 5.0}

@@ -21,7 +21,7 @@ def features(logits, boxes, neck=None, **more: Any) -> Features:
 
 def sample(boxes: list[list[float]], labels: list[int], **meta: Any) -> Any:
     """mmdet3d's record of one scan; boxes are x, y, z of the center, length, width, height, yaw."""
-    from trainables.ops.bridge import install
+    from trainables.ops.setup.bridge import install
 
     install()
     from mmdet3d.structures import Det3DDataSample, LiDARInstance3DBoxes

@@ -2,7 +2,7 @@
 
 import torch
 
-from study.spec import DetectorConfig
+from study.nouns.spec import DetectorConfig
 
 POINTS = 256
 SMALL = {

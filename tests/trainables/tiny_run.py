@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from study.overrides import override
-from study.records import StudyFiles
-from study.simulation import SceneSpec, SensorSpec, SimulationSpec
-from study.spec import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
-from trainables import distill
+from study.nouns.overrides import override
+from study.nouns.records import StudyFiles
+from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
+from study.nouns.spec import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
+from trainables import run as one_run
 
 SIMULATION = SimulationSpec(
     train_frames=6,
@@ -27,17 +27,17 @@ BASE = TrialConfig(
 
 def config(**changes: Any) -> TrialConfig:
     """The base run with dotted keys changed (`__` stands for the dot), resolved."""
-    return distill.resolve(override(BASE, {name.replace("__", "."): value for name, value in changes.items()}))
+    return one_run.resolve(override(BASE, {name.replace("__", "."): value for name, value in changes.items()}))
 
 
 def train(files: StudyFiles, **changes: Any):
     """Train a run (and its teacher where it has none, or measure a given one) and return its record."""
     run = config(**changes)
     if run.distills:
-        teacher = distill.resolve(run.teacher_run())
+        teacher = one_run.resolve(run.teacher_run())
         if files.teachers().finished(teacher.key) is None:
-            distill.run(teacher, files.teachers())
-    return distill.run(run, files)
+            one_run.run(teacher, files.teachers())
+    return one_run.run(run, files)
 
 
 def options(results: Path) -> list[str]:

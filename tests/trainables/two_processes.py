@@ -13,12 +13,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from small_detectors import scans, small
 
-from study.spec import TrialConfig
-from trainables import detector, distiller
-from trainables.datasets import kitti_metric
-from trainables.model import StudentModel
-from trainables.parallel import shared, together
-from trainables.training import build_detector, build_runner
+from study.nouns.spec import TrialConfig
+from trainables import detectors, distillers
+from trainables.datasets.kitti import evaluation
+from trainables.training.processes.shared_step import shared, together
+from trainables.training.runner import build_detector, build_runner
+from trainables.training.student import StudentModel
 
 SCANS = [900, 500]
 """Points of the two scans of a step. The first holds two objects, the second one."""
@@ -32,7 +32,7 @@ def model(family: str, method: str, *, normalizes: bool) -> StudentModel:
     config = TrialConfig(method=method, detector=small(family))
     built = StudentModel(build_detector(config, teacher=False))
     if config.distills:
-        spec, loaded = detector.load(family), distiller.load(method)
+        spec, loaded = detectors.load(family), distillers.load(method)
         small_graphs = {"samples": 64, "neighbors": 8} if method == "pointdistiller" else {}
         parameters = loaded.complete(small_graphs, spec.kind)
         torch.manual_seed(0)
@@ -104,7 +104,7 @@ def validate(root: Path) -> dict[str, float]:
     from mmengine.dataset import DefaultSampler
 
     dataset = _validation(root)
-    metric = kitti_metric.EmptyFrameKittiMetric(ann_file=str(root / "kitti_infos_val.pkl"))
+    metric = evaluation.EmptyFrameKittiMetric(ann_file=str(root / "kitti_infos_val.pkl"))
     metric.dataset_meta = dataset.metainfo
     for index in DefaultSampler(dataset, shuffle=False):
         truth = dataset.get_data_info(index)["eval_ann_info"]
@@ -147,6 +147,6 @@ def everything(rank: int, folder: Path, root: Path) -> None:
     os.chdir(folder)
     with together(rank, 2, folder / "meeting"):
         computed = {case: compute(*EQUAL[case]) for case in EQUAL}
-        poor = {family: compute_poor(family) for family in detector.names()}
+        poor = {family: compute_poor(family) for family in detectors.names()}
         rest = {"metrics": validate(root), "epoch": train(folder, root)}
         torch.save({"steps": computed, "poor": poor, **rest}, folder / f"{rank}.pt")

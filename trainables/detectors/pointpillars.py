@@ -6,11 +6,11 @@ Students keep the depth and scale every width by 1/sqrt(compression): 4x halves,
 from collections.abc import Mapping
 from typing import Any
 
-from study.spec import DetectorConfig
-from trainables import bev
-from trainables.detector import DetectorSpec, Reading, scaled
+from study.nouns.spec import DetectorConfig
+from trainables.detectors import DetectorSpec, Reading, scaled
+from trainables.detectors.parts import anchors_from_above
+from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch, Rows
-from trainables.taps import Tap
 
 LAYERS = (3, 5, 5)
 """Layers of the backbone's stages after their first."""
@@ -24,13 +24,13 @@ def scale(model: Any, factor: float) -> None:
     model.voxel_encoder.feat_channels = pillar
     model.middle_encoder.in_channels = pillar[-1]
     model.backbone.in_channels = pillar[-1]
-    bev.scale(model, factor)
+    anchors_from_above.scale(model, factor)
 
 
 def place(config: Any, detector: DetectorConfig) -> None:
     """Lay the canvas on another range or with another pillar size."""
     model = config.model
-    limits, edge, columns, lines = bev.place(model, detector, STRIDE)
+    limits, edge, columns, lines = anchors_from_above.place(model, detector, STRIDE)
     model.voxel_encoder.point_cloud_range = limits
     for part in (model.data_preprocessor.voxel_layer, model.voxel_encoder):
         part.voxel_size = [edge, edge, limits[5] - limits[2]]
@@ -60,7 +60,7 @@ SPEC = DetectorSpec(
     scale=scale,
     place=place,
     kind="pillars",
-    taps={"pillars": Tap("voxel_encoder"), **bev.taps(LAYERS)},
-    readings={"rows": Reading(("pillars",), rows), **bev.readings(LAYERS)},
-    forward=bev.forward,
+    taps={"pillars": Tap("voxel_encoder"), **anchors_from_above.taps(LAYERS)},
+    readings={"rows": Reading(("pillars",), rows), **anchors_from_above.readings(LAYERS)},
+    forward=anchors_from_above.forward,
 )

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from study.errors import InputError
-from study.spec import DetectorConfig
-from trainables.detector import DetectorSpec, Reading, dicts
+from study.nouns.errors import InputError
+from study.nouns.spec import DetectorConfig
+from trainables.detectors import DetectorSpec, Reading, dicts
+from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch, Map, Predictions, Rows
-from trainables.taps import Tap
 
 POINTS = 16384
 """Points per scan that mmdet3d's pipeline samples."""

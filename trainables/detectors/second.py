@@ -7,10 +7,10 @@ voxel encoder takes means and has no width. PointDistiller's rows are the cells 
 from collections.abc import Mapping
 from typing import Any
 
-from study.errors import InputError
-from study.spec import DetectorConfig
-from trainables import bev
-from trainables.detector import DetectorSpec, Reading, scaled
+from study.nouns.errors import InputError
+from study.nouns.spec import DetectorConfig
+from trainables.detectors import DetectorSpec, Reading, scaled
+from trainables.detectors.parts import anchors_from_above
 from trainables.features import Batch, Rows
 
 LAYERS = (5, 5)
@@ -30,7 +30,7 @@ def scale(model: Any, factor: float) -> None:
     encoder.encoder_channels = tuple(tuple(scaled(c, factor) for c in stage) for stage in STAGES)
     encoder.output_channels = scaled(OUTPUT, factor)
     model.backbone.in_channels = 2 * encoder.output_channels
-    bev.scale(model, factor)
+    anchors_from_above.scale(model, factor)
 
 
 def place(config: Any, detector: DetectorConfig) -> None:
@@ -40,7 +40,7 @@ def place(config: Any, detector: DetectorConfig) -> None:
         InputError: the range has another height, or does not hold whole strides.
     """
     model = config.model
-    limits, edge, columns, lines = bev.place(model, detector, STRIDE)
+    limits, edge, columns, lines = anchors_from_above.place(model, detector, STRIDE)
     layer = model.data_preprocessor.voxel_layer
     height = layer.voxel_size[2]
     if abs((limits[5] - limits[2]) / height - LAYERS_OF_VOXELS) > 1e-3:
@@ -54,7 +54,7 @@ def place(config: Any, detector: DetectorConfig) -> None:
 
 def rows(seen: Mapping[str, Any], batch: Batch, network: Any) -> tuple[Rows, ...]:
     """Cells of every backbone stage."""
-    return tuple(bev.cells(level) for level in bev.stages(seen, network))
+    return tuple(anchors_from_above.cells(level) for level in anchors_from_above.stages(seen, network))
 
 
 SPEC = DetectorSpec(
@@ -63,7 +63,7 @@ SPEC = DetectorSpec(
     scale=scale,
     place=place,
     kind="cells",
-    taps=bev.taps(LAYERS),
-    readings={"rows": Reading(("backbone",), rows), **bev.readings(LAYERS)},
-    forward=bev.forward,
+    taps=anchors_from_above.taps(LAYERS),
+    readings={"rows": Reading(("backbone",), rows), **anchors_from_above.readings(LAYERS)},
+    forward=anchors_from_above.forward,
 )

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from study.frozen import Frozen
-from trainables.distiller import Distiller
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
 from trainables.features import Batch, Features
 
 Form = Literal["code", "paper", "per_sample_sum"]

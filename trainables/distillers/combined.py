@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from study.errors import InputError
-from study.frozen import Frozen
-from study.overrides import validated
-from trainables.distiller import Distiller, load
+from study.nouns.errors import InputError
+from study.nouns.frozen import Frozen
+from study.nouns.overrides import validated
+from trainables.distillers import Distiller, load
 from trainables.features import Batch, Features
 
 

@@ -27,10 +27,10 @@ from mmengine.dist import all_gather_object, all_reduce, is_distributed
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from study.errors import InputError
-from study.frozen import Frozen
-from trainables.boxes import inside
-from trainables.distiller import Distiller
+from study.nouns.errors import InputError
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
+from trainables.distillers.parts.boxes import inside
 from trainables.features import Batch, Features, Map
 
 CONSTANT = 0.8

@@ -27,8 +27,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from study.frozen import Frozen
-from trainables.distiller import Distiller
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
 from trainables.features import Batch, Features
 
 CONSTANTS = {"feature": 7e-5, "channel": 4e-3, "spatial": 4e-3, "nonlocal": 7e-5}

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from study.errors import InputError
-from study.frozen import Frozen
-from trainables.boxes import inside
-from trainables.distiller import Distiller
+from study.nouns.errors import InputError
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
+from trainables.distillers.parts.boxes import inside
 from trainables.features import Batch, Features, Map
 
 CONSTANT = 100.0

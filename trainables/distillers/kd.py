@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from study.frozen import Frozen
-from trainables.boxes import code_difference
-from trainables.distiller import Distiller
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
+from trainables.distillers.parts.boxes import code_difference
 from trainables.features import Batch, Features
 
 BETA = 1 / 9

@@ -25,8 +25,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from study.frozen import Frozen
-from trainables.distiller import Distiller
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
 from trainables.features import Batch, Features
 
 CONSTANT = 1e-5

@@ -20,11 +20,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from study.errors import InputError
-from study.frozen import Frozen
-from trainables.distiller import Distiller
+from study.nouns.errors import InputError
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
+from trainables.distillers.parts.neighbor_graphs import GraphConvolution, neighbors_of, select
 from trainables.features import Batch, Features, Rows
-from trainables.graphs import GraphConvolution, neighbors_of, select
 
 _PAPER = {
     "neighbors": 128, "samples": 6000, "temperature": 10.0, "weight": 1.0, "scope": "scan", "shortfall": "clamp",

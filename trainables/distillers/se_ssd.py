@@ -28,9 +28,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from study.frozen import Frozen
-from trainables import boxes as boxes_of
-from trainables.distiller import Distiller
+from study.nouns.frozen import Frozen
+from trainables.distillers import Distiller
+from trainables.distillers.parts import boxes as boxes_of
 from trainables.features import Batch, Features
 
 BETA = 1 / 9

@@ -3,7 +3,7 @@
 PointPillars pads every pillar to 32 points and runs linear layer, batch norm, ReLU and maximum over the padding too. A
 padded row is zero, stays zero through the linear layer and counts in the batch statistics, so all padded rows have one
 value, relu(shift): the layer needs the real rows, their sums, and how many rows there are. The result is mmdet3d's but
-for rounding, statistics and gradients included (tests/trainables/test_ops_pillar_features.py).
+for rounding, statistics and gradients included (tests/trainables/ops/test_ops_pillar_features.py).
 
 Forward and backward on 16,000 pillars of 27,923 points, 10 -> 32 channels, one core: 25 ms, as mmdet3d computes it
 720 ms (tests/benchmarks/bench_operators.py).

@@ -1,0 +1,120 @@
+"""Joining Ray: a new local one, or the cluster at an address; and whether a run fits on any of its nodes.
+
+Nothing calls home: usage statistics are switched off before Ray starts, and its dashboard is never started.
+The workers of a local Ray, and of a cluster whose nodes hold the project in the same folder (as `cluster.yaml` lays it
+out, and as any second Ray on this machine does), import the project from there; nothing is copied.
+"""
+
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.services import canonicalize_bootstrap_address_or_die
+from ray.job_config import JobConfig
+
+from study.nouns.errors import InputError
+
+PROJECT = Path(__file__).resolve().parents[2]
+OBJECT_STORE_BYTES = 256 * 2**20
+"""Runs exchange configs and numbers, not tensors; Ray's own default is 30 % of the machine's memory."""
+
+CONNECT_S = 5.0
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record is the log; no CSV, JSON and TensorBoard beside it
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C reaches launch(), which says how to continue
+    "RAY_AIR_NEW_OUTPUT": "0",  # no tables between our lines
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+}
+
+
+ON_WORKERS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+"""A run that was given no GPU must see none: Ray 2.60 leaves it CUDA_VISIBLE_DEVICES as the node has it."""
+
+
+def join(address: str) -> None:
+    """Connect this process to Ray. `local` always starts a new one, which ends with this process.
+
+    Args:
+        address: `local`, `auto` (the cluster of this machine), or `host:port`.
+
+    Raises:
+        InputError: no cluster answers at the address.
+    """
+    if address.startswith("ray://"):
+        raise InputError(
+            f"--address {address}: a study is driven from inside the cluster. Run the command on its head node with "
+            "--address auto, or hand it in with `ray job submit`"
+        )
+    if ray.is_initialized():
+        raise InputError("this process is already connected to Ray; a study joins its own")
+    os.environ.update(QUIET)
+    os.environ.pop("OMP_NUM_THREADS", None)  # Ray then gives every run as many threads as it has CPUs
+    for name in ("ray.tune", "ray.train", "ray.air", "ray._private.authentication"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a failed run has its line; no traceback of Tune's loop
+    options: dict[str, Any] = {
+        "log_to_driver": "PDSTUDY_DEBUG" in os.environ,
+        "logging_level": logging.ERROR,
+        "job_config": JobConfig(_py_driver_sys_path=[str(PROJECT)], runtime_env={"env_vars": ON_WORKERS}),
+    }
+    try:
+        if address == "local":
+            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **options)
+        else:
+            # A cluster that was started where a token lies asks for it; a driver must say so itself (Ray 2.60).
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            ray.init(address=_answering(address), **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"--address {address}: no Ray cluster can be joined there ({reason})") from None
+
+
+def _answering(address: str) -> str:
+    """host:port of a cluster that accepts a connection; Ray itself would wait minutes for one that is gone."""
+    found = canonicalize_bootstrap_address_or_die(address)
+    host, _, port = found.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=CONNECT_S):
+        return found
+
+
+def leave() -> None:
+    """Disconnect; a local Ray ends, a cluster goes on without this study's processes."""
+    ray.shutdown()
+
+
+def require(resources: dict[str, float], hints: dict[str, str]) -> None:
+    """Make sure that one run fits on a node, for Ray waits forever for what no node has.
+
+    Args:
+        resources: what one run occupies, as Ray names it (`CPU`, `GPU`).
+        hints: for every resource the key of the study that asks for it.
+
+    Raises:
+        InputError: no node of the cluster, and none that it can start, holds that much.
+    """
+    nodes = [*_nodes(), *_startable_nodes()]
+    if any(all(node.get(name, 0) >= amount for name, amount in resources.items()) for node in nodes):
+        return
+    largest = {name: max((node.get(name, 0) for node in nodes), default=0) for name in resources}
+    short = [name for name, amount in resources.items() if largest[name] < amount] or list(resources)
+    wanted = ", ".join(f"{hints[name]}={resources[name]:g}" for name in short)
+    found = ", ".join(f"{largest[name]:g} {name}" for name in short)
+    raise InputError(f"{wanted} fits on no node of this Ray: the largest has {found}")
+
+
+def _nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _startable_nodes() -> list[dict[str, float]]:
+    """Node types that `ray up` may still start, from the file that it leaves on the head node."""
+    bootstrap = Path.home() / "ray_bootstrap_config.yaml"
+    if not bootstrap.exists():
+        return []
+    types = (yaml.safe_load(bootstrap.read_text()) or {}).get("available_node_types", {})
+    return [kind.get("resources", {}) for kind in types.values() if kind.get("max_workers", 0) > 0]

@@ -1,0 +1,91 @@
+"""No run ends without a record: what Tune calls instead of the trainable, and who writes for a run that cannot.
+
+The trainable writes its own record, also of a failure it notices. What is left are processes that were killed, and
+trainables that end without a word.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.experiment import Trial
+
+from study.driver.progress import record_of, run_of
+from study.nouns.assignment import compose
+from study.nouns.records import RunRecord
+
+Trainable = Callable[[dict[str, Any]], None]
+RETRIES = 2
+"""How often a run whose process or node died is started again; it goes on from its own checkpoint."""
+
+
+class TimeIsUpError(Exception):
+    """The study's wall-clock limit is reached; open runs stay open and can be resumed."""
+
+
+class Guard(tune.Callback):
+    """Writes the record of a run that could not write its own, and ends the study at its wall-clock limit."""
+
+    def __init__(self, deadline: float | None) -> None:
+        self.deadline = deadline
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise TimeIsUpError
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Tune gives a run up. Only a run that was killed, or never came to life, has no record by now."""
+        if record_of(trial.config) is None:
+            write_failure(trial.config, _reason(trial))
+
+
+def recorded(trainable: Trainable) -> Trainable:
+    """What Tune calls, on a worker: a run that has a record is answered from it, and no run ends without one."""
+
+    def run(tune_config: dict[str, Any]) -> None:
+        config, files, _ = compose(run_of(tune_config))
+        record = files.record(config.key)
+        if record is None:
+            try:
+                trainable(run_of(tune_config))
+                if files.record(config.key) is None:
+                    raise RuntimeError("the run ended without a record of its result")
+            except Exception as error:
+                if files.record(config.key) is None:
+                    write_failure(tune_config, _one_line(error))
+                raise
+        elif record.status == "failed":
+            raise RuntimeError(record.error)
+        else:
+            epochs = config.training.epochs
+            tune.report({**record.metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
+
+    return run
+
+
+def write_failure(tune_config: dict[str, Any], reason: str) -> None:
+    """Keep a failed record of the run that Tune carries under this config."""
+    config, files, label = compose(run_of(tune_config))
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    record = RunRecord(
+        key=config.key, study=files.study, label=label, config=config, status="failed", error=reason, started=started
+    )
+    files.write(record)
+
+
+def _reason(trial: Trial) -> str:
+    file = trial.pickled_error_file
+    error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).exists() else None
+    if isinstance(error, RayActorError):
+        return f"its process died {RETRIES + 1} times (killed, out of memory, or its node was lost)"
+    return _one_line(error.cause if isinstance(error, RayTaskError) else error)
+
+
+def _one_line(error: BaseException | None) -> str:
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__} without a message"

@@ -1,0 +1,225 @@
+"""The studies that can be asked for by name. A function's name is the study's name; its first line is the question.
+
+A study of one's own is a YAML file with the fields of `StudySpec` (`run_study.py run my_study.yaml`), or one more
+function here. Paper: Zhang et al., "PointDistiller: Structured Knowledge Distillation Towards Efficient and Compact 3D
+Detection", CVPR 2023.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from study.nouns.errors import InputError, unknown_name
+from study.nouns.overrides import validated
+from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
+from study.nouns.spec import (
+    Budget,
+    DatasetSpec,
+    DetectorConfig,
+    Point,
+    SearchSpace,
+    StudySpec,
+    TeacherConfig,
+    TrainingConfig,
+    TrialConfig,
+    Tuning,
+)
+
+KITTI_SCHEDULE = TrainingConfig(epochs=80, repeat=2, batch_size=6, validate_every=2)
+"""mmdet3d's schedule of PointPillars on KITTI, used for teachers and students alike."""
+
+COMPONENTS = (
+    Point(label="student", set={"method": "student", "parameters": {}}),
+    Point(label="neither", set={"parameters.local": False, "parameters.reweight": False}),
+    Point(label="RL", set={"parameters.local": False, "parameters.reweight": True}),
+    Point(label="LD", set={"parameters.local": True, "parameters.reweight": False}),
+    Point(label="LD + RL", set={"parameters.local": True, "parameters.reweight": True}),
+)
+"""The rows of the paper's Table 5 (no distillation, RL alone, LD alone, both), and the distilled row with neither
+switch: it tells what plain imitation of the most important rows does, which the paper does not show."""
+
+
+TABLE_3 = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "crd", "ofd", "fbkd")
+"""The earlier methods in the order of the paper's Table 3, under our names."""
+LATER = ("kd", "sparsekd")
+"""References that the paper does not show: distillation of the head's outputs."""
+
+
+def quickstart() -> StudySpec:
+    """What do local distillation and reweighting add to a small student, and which K, N and tau suit it?
+
+    Minutes on two cores: simulated scans of a short street, a half-width PointPillars on a small canvas of 0.32 m
+    pillars. The street ends where the canvas does, as objects beyond it would count as missed.
+    """
+    street = SceneSpec(extent_m=24, cars=8, vans=0.5, pedestrians=5.5, cyclists=4, walls=6, trees=6, poles=4)
+    simulation = SimulationSpec(train_frames=320, val_frames=120, scene=street, sensor=SensorSpec(field_of_view_deg=90))
+    base = TrialConfig(
+        method="pointdistiller",
+        parameters={"neighbors": 16, "samples": 256, "temperature": 5.0},
+        detector=DetectorConfig(
+            name="pointpillars", compression=4, width=0.5, pillar=0.32, range=(0, -11.52, -3, 23.04, 11.52, 1)
+        ),
+        dataset=DatasetSpec(name="simulated", simulation=simulation),
+        training=TrainingConfig(epochs=5, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=2, workers=0),
+        teacher=TeacherConfig(
+            training=TrainingConfig(epochs=12, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=4, workers=0)
+        ),
+    )
+    return StudySpec(
+        name="quickstart",
+        question=_question(quickstart),
+        base=base,
+        points=COMPONENTS,
+        search=SearchSpace(trials=6, neighbors=(4, 64), samples=(64, 1024), temperature=(0.5, 50), startup=4),
+        seeds=(0, 1),
+        budget=Budget(cpus_per_trial=1, teacher_cpus=2),
+    )
+
+
+def ablation() -> StudySpec:
+    """What does each component of PointDistiller add to PointPillars at 4x compression? (Table 5)"""
+    return StudySpec(
+        name="ablation",
+        question=_question(ablation),
+        base=_pointpillars(),
+        points=COMPONENTS,
+        seeds=(0, 1, 2),
+    )
+
+
+def sensitivity() -> StudySpec:
+    """How sensitive is PointDistiller to K, to N and to tau on PointPillars at 4x compression? (Figure 5)"""
+    sweeps: dict[str, tuple[float, ...]] = {
+        "neighbors": (16, 32, 64, 128, 256),
+        "samples": (1500, 3000, 6000, 9000, 12000),
+        "temperature": (0.5, 1.5, 5.0, 15.0, 50.0),
+    }
+    letters = {"neighbors": "K", "samples": "N", "temperature": "tau"}
+    points = [
+        Point(label=f"{letters[name]} = {value:g}", set={f"parameters.{name}": value})
+        for name, values in sweeps.items()
+        for value in values
+    ]
+    return StudySpec(
+        name="sensitivity",
+        question=_question(sensitivity),
+        base=_pointpillars(),
+        points=(COMPONENTS[0], *points),
+        seeds=(0, 1, 2),
+    )
+
+
+def search() -> StudySpec:
+    """Which K, N and tau, with or without LD and RL, make PointDistiller work best on PointPillars at 4x?"""
+    return StudySpec(
+        name="search",
+        question=_question(search),
+        base=_pointpillars(),
+        search=SearchSpace(trials=60, switches=True, startup=12),
+    )
+
+
+def comparison() -> StudySpec:
+    """Does PointDistiller beat seven earlier methods on PointPillars at 4x compression, all tuned alike? (Table 3)"""
+    return StudySpec(
+        name="comparison",
+        question=_question(comparison),
+        base=_pointpillars(),
+        points=_methods(),
+        tuning=Tuning(trials=6, epochs=20),
+        seeds=(0, 1, 2),
+    )
+
+
+def quick_comparison() -> StudySpec:
+    """How do all methods compare on the quick start's simulated scans, each with a tuned loss weight?
+
+    Under an hour on two cores; the teacher is the quick start's.
+    """
+    quick = quickstart()
+    return quick.model_copy(
+        update={
+            "name": "quick_comparison",
+            "question": _question(quick_comparison),
+            "points": _methods(),
+            "tuning": Tuning(trials=4, epochs=2),
+            "search": None,
+        }
+    )
+
+
+def compression() -> StudySpec:
+    """How much smaller can each detector get, with and without PointDistiller? (Tables 1 and 2, Figure 1)"""
+    schedules = {
+        "pointpillars": (KITTI_SCHEDULE, (4, 16)),
+        "second": (KITTI_SCHEDULE.model_copy(update={"epochs": 40}), (4, 16)),
+        "pointrcnn": (KITTI_SCHEDULE.model_copy(update={"batch_size": 2}), (8, 16)),
+    }
+    points = []
+    for detector, (schedule, ratios) in schedules.items():
+        trained = schedule.model_dump(include={"epochs", "batch_size"})
+        lengths = {f"{whose}training.{name}": value for whose in ("", "teacher.") for name, value in trained.items()}
+        for ratio in ratios:
+            small = {"detector.name": detector, "detector.compression": ratio, **lengths}
+            points += [
+                Point(label=f"{detector} {ratio}x student", set={**small, "method": "student", "parameters": {}}),
+                Point(label=f"{detector} {ratio}x PointDistiller", set=small),
+            ]
+    return StudySpec(
+        name="compression",
+        question=_question(compression),
+        base=_pointpillars(),
+        points=tuple(points),
+        seeds=(0, 1, 2),
+    )
+
+
+STUDIES: dict[str, Callable[[], StudySpec]] = {
+    study.__name__: study
+    for study in (quickstart, ablation, sensitivity, search, comparison, quick_comparison, compression)
+}
+
+
+def get(name: str) -> StudySpec:
+    """A study by its name, or from a YAML file with the fields of `StudySpec`.
+
+    Raises:
+        InputError: no study has that name, or the file is missing, not YAML, or not a study.
+    """
+    if name in STUDIES:
+        return STUDIES[name]()
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise unknown_name("study", name, list(STUDIES))
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such study file")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    try:
+        return validated(StudySpec, content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _pointpillars() -> TrialConfig:
+    """Full PointPillars, a 4x student, PointDistiller, as long as mmdet3d trains it."""
+    return TrialConfig(
+        method="pointdistiller",
+        detector=DetectorConfig(name="pointpillars", compression=4),
+        training=KITTI_SCHEDULE,
+        teacher=TeacherConfig(training=KITTI_SCHEDULE),
+    )
+
+
+def _methods() -> tuple[Point, ...]:
+    """The student alone, and every method with a weight to be tuned."""
+    others = {name: Point(label=name, set={"method": name, "parameters": {}}, tune=True) for name in TABLE_3 + LATER}
+    ours = Point(label="pointdistiller", tune=True)
+    return (COMPONENTS[0], *(others[name] for name in TABLE_3), ours, *(others[name] for name in LATER))
+
+
+def _question(study: Callable[[], StudySpec]) -> str:
+    return (study.__doc__ or "").partition("\n")[0].strip()

@@ -1,0 +1,44 @@
+"""One run as Ray Tune carries it to a trainable.
+
+Tune's config of a run is flat: the base run as JSON under `trial`, where its files lie, and beside them the dotted
+overrides that make this run (`parameters.neighbors: 12`), so a suggestion of Optuna and a `--set` of the command
+line are one and the same thing.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from study.nouns.overrides import override, validated
+from study.nouns.records import StudyFiles
+from study.nouns.spec import TrialConfig
+
+
+class Assignment(NamedTuple):
+    """One run as a trainable receives it."""
+
+    config: TrialConfig
+    files: StudyFiles
+    label: str
+
+
+def compose(tune_config: dict[str, Any]) -> Assignment:
+    """Read a run out of Tune's config: base run plus dotted overrides.
+
+    Raises:
+        InputError: an override that does not exist or is out of range.
+    """
+    rest = dict(tune_config)
+    base = validated(TrialConfig, rest.pop("trial"))
+    files = StudyFiles(Path(rest.pop("results")), rest.pop("study"))
+    label = rest.pop("label")
+    return Assignment(override(base, rest), files, label)
+
+
+def carry(config: TrialConfig, files: StudyFiles, label: str) -> dict[str, Any]:
+    """The inverse of `compose` for a run without overrides."""
+    return {
+        "trial": config.model_dump(mode="json"),
+        "results": str(files.results),
+        "study": files.study,
+        "label": label,
+    }

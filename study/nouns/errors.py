@@ -1,0 +1,18 @@
+"""The errors that the command line prints as one line: wrong input (exit status 2) and a failed run (1)."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message says what was expected, what was found, and where."""
+
+
+def unknown_name(kind: str, name: str, available: list[str]) -> InputError:
+    """The answer to a name that does not exist: the nearest existing one, then all of them."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, available, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return InputError(f"unknown {kind} {name!r}.{hint} Available: {', '.join(sorted(available))}.")
+
+
+class RunFailedError(RuntimeError):
+    """A run that ended without a result; the reason stands in its record."""

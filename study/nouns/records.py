@@ -1,0 +1,218 @@
+"""What is kept of a run: one JSON file per run, and the only place that knows where a study's files lie.
+
+    results/<study>/     study.json  plan.json  records/<key>.json  runs/<key>/  optuna.journal  tune/  report/
+    results/teachers/    the same, for the teachers that every study shares
+
+A record is the contract between training and analysis: it needs no torch and no Ray to be read, and it is
+written by an atomic rename, so that a killed process leaves a whole record or none.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import TypeAdapter, ValidationError
+
+from study.nouns.errors import InputError
+from study.nouns.frozen import Frozen
+from study.nouns.spec import StudySpec, TrialConfig
+
+SCHEMA_VERSION = 1
+TEACHERS = "teachers"
+TUNING = "tuning: "
+"""Before a row's name it is the label of the runs that chose the row's loss weight."""
+
+RESERVED_BYTES = 2**18
+Status = Literal["finished", "stopped_early", "failed"]
+
+
+class EpochRecord(Frozen):
+    """One epoch of training: the mean of every loss term, the metrics where it was validated, and its duration.
+
+    `step_seconds` is the median duration of a step, without loading its batch.
+    """
+
+    epoch: int
+    losses: dict[str, float]
+    metrics: dict[str, float] = {}
+    seconds: float
+    step_seconds: float | None = None
+
+
+class RunRecord(Frozen):
+    """Everything that is known of one run.
+
+    `metrics` holds AP in percent under `<task>/<class>/<difficulty>`, task in (bev, 3d), class in (Car, Pedestrian,
+    Cyclist), difficulty in (easy, moderate, hard), and the mean over classes under `mAP/<task>/<difficulty>`, all AP40.
+    `label` is the row of the study that asked for the run: a Point's label, "tuning: " and that label for the runs
+    that chose its weight, or "search".
+    `facts` holds numbers about the run itself (steps, parameters, teacher's metrics under `teacher/...`).
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    key: str
+    study: str
+    label: str = ""
+    config: TrialConfig
+    status: Status
+    error: str | None = None
+    metrics: dict[str, float] = {}
+    epochs: tuple[EpochRecord, ...] = ()
+    teacher_key: str | None = None
+    facts: dict[str, float] = {}
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    host: str = ""
+    device: str = ""
+    started: str = ""
+    commit: str = ""
+    versions: dict[str, str] = {}
+
+
+class _Planned(Frozen):
+    label: str
+    config: TrialConfig
+
+
+class StudyFiles:
+    """The files of one study below a results folder."""
+
+    def __init__(self, results: Path, study: str) -> None:
+        self.results = Path(results).absolute()
+        self.study = study
+        self.root = self.results / study
+        self.study_json = self.root / "study.json"
+        self.plan_json = self.root / "plan.json"
+        self.records = self.root / "records"
+        self.journal = self.root / "optuna.journal"
+        self.tune = self.root / "tune"
+        self.report = self.root / "report"
+        self.data = self.results / "data"
+        self._reserve = self.records / ".reserve"
+
+    def run(self, key: str) -> Path:
+        """Working folder of a run: checkpoints, the exported detector, its log."""
+        return self.root / "runs" / key
+
+    def checkpoint(self, key: str) -> Path:
+        """The trained detector of a finished run, a plain mmdet3d checkpoint."""
+        return self.run(key) / "detector.pth"
+
+    def teachers(self) -> "StudyFiles":
+        """The files of the teachers that every study below this results folder shares."""
+        return StudyFiles(self.results, TEACHERS)
+
+    def record(self, key: str) -> RunRecord | None:
+        """The record of a run, or None where there is none."""
+        path = self.records / f"{key}.json"
+        return read_record(path) if path.exists() else None
+
+    def finished(self, key: str) -> RunRecord | None:
+        """The record of a run that needs no second run, or None."""
+        record = self.record(key)
+        return record if record is not None and record.status != "failed" else None
+
+    def reserve(self) -> None:
+        """Set room aside for records, so that a run that fills the disk can still say so."""
+        self.records.mkdir(parents=True, exist_ok=True)
+        if not self._reserve.exists():
+            self._reserve.write_bytes(bytes(RESERVED_BYTES))
+
+    def write(self, record: RunRecord) -> None:
+        """Keep a record (replacing an earlier one of the same key)."""
+        path, content = self.records / f"{record.key}.json", record.model_dump(mode="json")
+        try:
+            write_json(path, content)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not self._reserve.exists():
+                raise
+            self._reserve.unlink()
+            write_json(path, content)
+
+    def all(self) -> Iterator[RunRecord]:
+        """Every record of the study, in the order of their keys."""
+        for path in sorted(self.records.glob("*.json")):
+            yield read_record(path)
+
+    def retry(self, key: str) -> None:
+        """Set a failed record aside (records/retried/), so that the run may be tried again."""
+        record = self.record(key)
+        if record is not None and record.status == "failed":
+            aside = self.records / "retried" / f"{key}.{uuid4().hex[:8]}.json"
+            aside.parent.mkdir(exist_ok=True)
+            (self.records / f"{key}.json").replace(aside)
+
+    def write_study(self, spec: StudySpec) -> None:
+        """Keep the question beside its answers."""
+        write_json(self.study_json, spec.model_dump(mode="json"))
+
+    def read_study(self) -> StudySpec | None:
+        """The study that was asked here, or None before the first run."""
+        if not self.study_json.exists():
+            return None
+        return StudySpec.model_validate(_read_json(self.study_json))
+
+    def write_plan(self, planned: Iterable[tuple[str, TrialConfig]]) -> None:
+        """Keep the label and the resolved config of every fixed run of the study."""
+        runs = [_Planned(label=label, config=config).model_dump(mode="json") for label, config in planned]
+        write_json(self.plan_json, runs)
+
+    def read_plan(self) -> list[tuple[str, TrialConfig]]:
+        """The fixed runs that were launched here, under their final keys; empty before the first launch.
+
+        Raises:
+            InputError: the file is not JSON, or not a plan.
+        """
+        if not self.plan_json.exists():
+            return []
+        try:
+            planned = TypeAdapter(list[_Planned]).validate_python(_read_json(self.plan_json))
+        except ValidationError as error:
+            raise InputError(f"{self.plan_json}: not a plan: {_first(error)}") from None
+        return [(run.label, run.config) for run in planned]
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record.
+
+    Raises:
+        InputError: the file is not JSON, not a record, or written by a newer version.
+    """
+    content = _read_json(path)
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InputError(f"{path}: record of schema version {version}; this version reads up to {SCHEMA_VERSION}")
+    try:
+        return RunRecord.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: not a run record: {_first(error)}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that readers see the old file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("w") as file:
+            json.dump(content, file, indent=1, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from None

@@ -1,0 +1,155 @@
+"""Records become tidy tables, whole and fast."""
+
+import re
+import time
+from pathlib import Path
+
+import made_up_study as made_up
+import pytest
+
+from analysis.not_run import NOT_RUN
+from analysis.results import load, results, teachers
+from study.nouns.errors import InputError
+from study.nouns.overrides import override
+from study.nouns.records import StudyFiles
+
+
+def test_every_run_is_one_row_named_by_the_records_paths(full):
+    run = full.runs[(full.runs["label"] == "LD + RL") & (full.runs["seed"] == 0)].iloc[0]
+    assert (run["parameters.neighbors"], run["method"], run["versions.torch"]) == (16, "pointdistiller", "2.13.0")
+    assert run["metrics.mAP/3d/moderate"] == pytest.approx(run["metrics.mAP/bev/moderate"] - 6)
+
+
+def test_failed_runs_stay_with_their_reason(full):
+    failed = full.runs[full.runs["status"] == "failed"]
+    assert list(failed["label"]) == ["LD", "search"]
+    assert failed["error"].str.contains("not finite").all()
+
+
+def test_a_row_that_never_ran_is_named_as_not_run():
+    asked = made_up.spec(seeds=(0, 1, 2))
+    runs = results((asked,), made_up.records(made_up.spec(seeds=(0, 1))), made_up.planned(asked)).runs
+    missing = runs[runs["status"] == NOT_RUN]
+    assert sorted(missing["label"]) == sorted(point.label for point in asked.points)
+    assert set(missing["seed"]) == {2}
+
+
+def test_a_missing_seed_counts_to_the_variant_of_its_row():
+    asked = made_up.spec(seeds=(0, 1))
+    kept = [one for one in made_up.records(asked) if (one.label, one.config.seed) != ("student", 1)]
+    runs = results((asked,), kept, made_up.planned(asked)).runs
+    student = runs[runs["label"] == "student"]
+    assert list(student["status"]) == ["finished", NOT_RUN]
+    assert student[["family", "setting", "variant"]].nunique().tolist() == [1, 1, 1]
+
+
+def test_a_fixed_row_whose_run_bears_another_label_is_not_missing():
+    asked = made_up.spec(seeds=(0,))
+    kept = [one for one in made_up.records(asked, fail=()) if one.label != "LD + RL"]
+    kept.append(made_up.record(made_up.BASE, "search"))
+    assert not (results((asked,), kept, made_up.planned(asked)).runs["status"] == NOT_RUN).any()
+
+
+def test_a_missing_run_that_two_studies_share_counts_once():
+    first, second = made_up.spec(), made_up.spec(name="again")
+    runs = results((first, second), [], made_up.planned(first) + made_up.planned(second)).runs
+    assert len(runs) == len(made_up.planned(first))
+
+
+def test_a_folder_without_a_plan_misses_no_run(study_folder):
+    (study_folder / "plan.json").unlink()
+    for record in (study_folder / "records").glob("*.json"):
+        record.unlink()
+    assert load([study_folder]).runs.empty
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [("[", "not JSON"), ("{}", "not a plan: Input"), ('[{"label": "x"}]', "not a plan: 0.config: ")],
+)
+def test_a_plan_that_is_none_is_refused_with_its_path(study_folder, content, wrong):
+    (study_folder / "plan.json").write_text(content)
+    with pytest.raises(InputError, match=re.escape(f"{study_folder / 'plan.json'}: {wrong}")):
+        load([study_folder])
+
+
+def test_a_failed_teacher_is_read_although_no_student_names_it(tmp_path: Path):
+    teacher = made_up.record(made_up.BASE.teacher_run(), "teacher", "failed")
+    runs = load([made_up.write(tmp_path, made_up.spec(), [teacher])]).runs
+    assert runs.loc[runs["method"] == "teacher", "status"].tolist() == ["failed"]
+
+
+def test_seeds_share_a_variant_and_methods_share_a_setting(full):
+    fixed = full.runs[full.runs["label"].isin(["student", "LD + RL"])]
+    assert fixed["setting"].nunique() == 1
+    assert fixed.groupby("label")["variant"].nunique().tolist() == [1, 1]
+
+
+def test_one_label_for_two_detectors_makes_two_row_names():
+    small = override(made_up.BASE, {"detector.compression": 16})
+    kept = [made_up.record(made_up.BASE, "all"), made_up.record(small, "all")]
+    names = set(results((made_up.spec(),), kept).finished["row"])
+    assert names == {"all (pointpillars 4x)", "all (pointpillars 16x)"}
+
+
+def test_epochs_are_one_row_each_with_losses_and_metrics(full):
+    teacher = full.runs.loc[full.runs["method"] == "teacher", "key"].iloc[0]
+    epochs = full.epochs[full.epochs["key"] == teacher]
+    assert list(epochs["epoch"]) == [1, 2, 3, 4, 5, 6]
+    assert epochs["metrics.mAP/3d/moderate"].notna().tolist() == [False, True, False, True, False, True]
+    assert epochs["losses.kd_loss_local"].isna().all()
+
+
+def test_the_teachers_records_are_read_from_their_own_folder(study_folder):
+    assert teachers(load([study_folder]).runs)["metrics.mAP/3d/moderate"].tolist() == [52.0]
+
+
+def test_teachers_of_other_studies_are_left_alone(study_folder):
+    other = override(made_up.BASE, {"detector.width": 0.5}).teacher_run()
+    StudyFiles(study_folder.parent, "teachers").write(made_up.record(other, "teacher"))
+    assert other.key not in set(load([study_folder]).runs["key"])
+
+
+def test_a_teacher_given_as_a_checkpoint_is_known_from_its_students_facts():
+    facts = {"teacher/mAP/3d/moderate": 60.3, "teacher/3d/Car/moderate": 75.9}
+    kept = [made_up.record(made_up.BASE, "LD + RL", teacher_key="given", facts=facts)]
+    teacher = teachers(results((made_up.spec(),), kept).runs)
+    assert teacher[["key", "metrics.mAP/3d/moderate"]].to_numpy().tolist() == [["given", 60.3]]
+
+
+def test_a_damaged_record_is_named_and_the_others_are_read(study_folder):
+    damaged = study_folder / "records" / "0000.json"
+    damaged.write_text('{"key": ')
+    loaded = load([study_folder])
+    assert len(loaded.runs) == 23
+    assert [str(damaged) in text for text in loaded.unreadable] == [True]
+
+
+def test_a_run_that_two_studies_share_counts_once(tmp_path: Path):
+    first, second = made_up.spec(), made_up.spec(name="again")
+    kept = made_up.records(first)
+    folders = [made_up.write(tmp_path, asked, kept) for asked in (first, second)]
+    assert len(load(folders).runs) == len(kept)
+
+
+@pytest.mark.parametrize("absent", ["study.json", "records"])
+def test_a_folder_that_is_no_study_is_refused_with_its_path(study_folder, absent):
+    (study_folder / absent).rename(study_folder / "elsewhere")
+    with pytest.raises(InputError, match=rf"{study_folder}.*no {absent}"):
+        load([study_folder])
+
+
+def test_a_study_json_that_is_no_study_is_refused_with_the_field(study_folder):
+    (study_folder / "study.json").write_text('{"name": "x", "question": "?", "trials": 3}')
+    with pytest.raises(InputError, match=r"study\.json: not a study: trials"):
+        load([study_folder])
+
+
+def test_a_thousand_records_of_forty_epochs_are_read_in_six_seconds(tmp_path: Path):
+    training = made_up.TRAINING.model_copy(update={"epochs": 40})
+    base = made_up.BASE.model_copy(update={"training": training})
+    kept = [made_up.record(base.model_copy(update={"seed": seed}), "search") for seed in range(1000)]
+    folder = made_up.write(tmp_path, made_up.spec(), kept)
+    start = time.perf_counter()
+    assert len(load([folder]).epochs) == 40_000
+    assert time.perf_counter() - start < 6

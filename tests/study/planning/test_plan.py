@@ -1,0 +1,252 @@
+"""Points and seeds into runs, the teachers they need, the search space, the catalogue, and growing a study."""
+
+import re
+
+import optuna
+import pytest
+import yaml
+from toy_study import DEFAULTS, resolve, toy
+
+from study import named_studies
+from study.driver.progress import duration, name_of
+from study.nouns.assignment import carry, compose
+from study.nouns.errors import InputError
+from study.nouns.overrides import override
+from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.spec import Budget, SearchSpace, StudySpec, TrialConfig
+from study.planning.plan import check_devices, expand, missing, search_bases, teachers, too_weak
+from study.planning.preview import preview
+from study.planning.same_study import first_difference
+from study.planning.search_space import corners, suggest
+
+
+def test_every_point_runs_for_every_seed():
+    runs = expand(toy(), resolve)
+    assert [(run.label, run.config.seed) for run in runs] == [
+        ("student", 0),
+        ("student", 1),
+        ("LD + RL", 0),
+        ("LD + RL", 1),
+    ]
+
+
+def test_equal_runs_are_planned_once_under_their_first_label():
+    points = [{"label": "defaults"}, {"label": "spelled out", "set": {"parameters.neighbors": DEFAULTS["neighbors"]}}]
+    assert [run.label for run in expand(toy(points=points, seeds=[0]), resolve)] == ["defaults"]
+
+
+def test_a_point_with_an_unknown_key_is_refused():
+    with pytest.raises(InputError, match=r"unknown key 'training\.epoch'"):
+        expand(toy(points=[{"label": "x", "set": {"training.epoch": 3}}]), resolve)
+
+
+def test_all_distilled_runs_share_one_teacher():
+    spec = toy()
+    assert [run.method for run in teachers(spec, expand(spec, resolve), resolve)] == ["teacher"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "devices"),
+    [({}, 1), ({"cpus_per_trial": 0.5}, 1), ({"cpus_per_trial": 2}, 2), ({"gpus_per_trial": 0.5}, 1),
+     ({"gpus_per_trial": 4}, 4)],
+)  # fmt: skip
+def test_a_run_has_a_gpu_or_a_core_for_each_of_its_processes(budget, devices):
+    check_devices(Budget(**budget), [override(TrialConfig(), {"training.devices": devices})])
+
+
+@pytest.mark.parametrize(
+    ("budget", "run", "complaint"),
+    [
+        ({"cpus_per_trial": 1}, {"training.devices": 2}, r"base\.training\.devices=2 .* budget\.cpus_per_trial=1"),
+        ({"teacher_cpus": 2}, {"method": "teacher", "training.devices": 4},
+         r"base\.teacher\.training\.devices=4 .* budget\.teacher_cpus=2"),
+        ({"gpus_per_trial": 2}, {}, r"base\.training\.devices=1 and budget\.gpus_per_trial=2 must be the same"),
+        ({"gpus_per_trial": 0.5}, {"training.devices": 2}, r"devices=2 and budget\.gpus_per_trial=0\.5 must be"),
+        ({"gpus_per_trial": 2}, {"method": "teacher"}, r"base\.teacher\.training\.devices=1 and budget"),
+    ],
+)  # fmt: skip
+def test_processes_without_a_gpu_or_a_core_of_their_own_are_refused(budget, run, complaint):
+    with pytest.raises(InputError, match=complaint):
+        check_devices(Budget(**budget), [override(TrialConfig(), run)])
+
+
+def test_a_teacher_that_is_only_validated_needs_one_device():
+    given = {"method": "teacher", "teacher.checkpoint": "/t.pth", "teacher.digest": "d"}
+    check_devices(Budget(gpus_per_trial=4), [override(TrialConfig(), given)])
+
+
+def test_students_alone_need_no_teacher():
+    spec = toy(points=[{"label": "student", "set": {"method": "student"}}])
+    assert teachers(spec, expand(spec, resolve), resolve) == []
+
+
+def test_a_given_checkpoint_is_measured_by_one_run_for_all():
+    base = {"method": "pointdistiller", "teacher": {"checkpoint": "/t.pth", "digest": "d"}}
+    spec = toy(base=base, search={"trials": 2})
+    (run,) = teachers(spec, expand(spec, resolve), resolve)
+    assert run.measures
+    assert run.identity().keys() == {"method", "parameters", "detector", "dataset", "teacher"}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "reached", "weak"),
+    [
+        ({}, 0.0, False),
+        ({"minimum_ap": 30}, 29.9, True),
+        ({"minimum_ap": 30}, 30.0, False),
+        ({"checkpoint": "/t.pth"}, 19.9, True),
+        ({"checkpoint": "/t.pth"}, 20.0, False),
+        ({"checkpoint": "/t.pth", "minimum_ap": 0}, 0.0, False),
+    ],
+)
+def test_a_teacher_is_too_weak_below_its_minimum_or_as_a_checkpoint_below_twenty(teacher, reached, weak):
+    config = TrialConfig(method="pointdistiller", teacher=teacher).teacher_run()
+    record = RunRecord(
+        key=config.key, study="t", config=config, status="finished", metrics={"mAP/3d/moderate": reached}
+    )
+    assert bool(too_weak(config, record)) is weak
+
+
+def test_a_search_alone_needs_its_teacher():
+    spec = toy(points=[], search={"trials": 2})
+    assert len(teachers(spec, [], resolve)) == 1
+
+
+def test_a_search_around_a_plain_student_is_refused():
+    with pytest.raises(InputError, match=r"base\.method='student'"):
+        search_bases(toy(base={"method": "student"}, search={"trials": 2}), resolve)
+
+
+def test_only_runs_without_a_result_are_missing(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    runs = expand(toy(), resolve)
+    for run, status in zip(runs, ("finished", "failed"), strict=False):
+        files.write(RunRecord(key=run.config.key, study="toy", config=run.config, status=status))
+    assert missing(runs, files) == runs[1:]
+
+
+@pytest.mark.parametrize(("local", "reweight"), [(True, True), (True, False), (False, True), (False, False)])
+def test_tau_is_asked_only_with_rl_and_k_only_with_ld(local, reweight):
+    study = optuna.create_study()
+    study.enqueue_trial({"parameters.local": local, "parameters.reweight": reweight})
+    asked = suggest(study.ask(), SearchSpace(switches=True))
+    assert ("parameters.neighbors" in asked, "parameters.temperature" in asked) == (local, reweight)
+    assert "parameters.samples" in asked
+
+
+def test_without_switches_a_search_keeps_both_on():
+    trial = optuna.create_study().ask()
+    asked = suggest(trial, SearchSpace())
+    assert asked["parameters.local"] is True
+    assert asked["parameters.reweight"] is True
+    assert "parameters.local" not in trial.params
+
+
+def test_the_corners_of_a_space_are_its_bounds():
+    low, high = corners(SearchSpace(neighbors=(4, 256)))
+    assert (low["parameters.neighbors"], high["parameters.neighbors"]) == (4, 256)
+
+
+def test_what_is_carried_to_a_worker_comes_back(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    config = resolve(TrialConfig(method="pointdistiller"))
+    back = compose({**carry(config, files, "row"), "parameters.neighbors": 5})
+    assert back.config == override(config, {"parameters.neighbors": 5})
+    assert (back.files.root, back.label) == (files.root, "row")
+
+
+@pytest.mark.parametrize("name", list(named_studies.STUDIES))
+def test_every_named_study_builds_and_survives_json(name):
+    spec = named_studies.get(name)
+    assert spec.name == name
+    assert spec.question.endswith(("?", ")"))
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+    runs = expand(spec, resolve)
+    assert {run.config.seed for run in runs} == (set(spec.seeds) if spec.points else set())
+    assert len(teachers(spec, runs, resolve)) == len({run.config.detector.name for run in runs}) or not runs
+
+
+def test_a_comparison_tunes_every_method_alike():
+    for study in (named_studies.comparison(), named_studies.quick_comparison()):
+        tuned = [point.label for point in study.points if point.tune]
+        assert len(tuned) == 10
+        assert [point.label for point in study.points if not point.tune] == ["student"]
+        assert {key for point in study.points for key in point.set} <= {"method", "parameters"}
+
+
+def test_the_quick_comparison_uses_the_quick_starts_teacher():
+    (key,) = {
+        run.config.teacher_run().key
+        for spec in (named_studies.quickstart(), named_studies.quick_comparison())
+        for run in expand(spec, resolve)
+    }
+    assert key
+
+
+def test_a_preview_names_the_runs_that_are_known_and_counts_the_others():
+    points = [{"label": "student", "set": {"method": "student"}}, {"label": "m", "tune": [0.1, 1, 10]}]
+    lines = list(preview(toy(points=points, seeds=[4], tuning={"trials": 3, "epochs": 1}), resolve))
+    assert [line.split("  ", 1)[1] for line in lines[:3]] == [
+        "seed 0  teacher (2 epochs), unless it is there",
+        "seed 4  student",
+        "seed 4  m",
+    ]
+    assert lines[2].startswith("after tuning")
+    assert lines[3:] == ["and 3 tuning runs of m: seed 1000, 1 epochs, weight 1, then 0.1 to 10"]
+
+
+def test_a_study_file_is_a_study(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(toy(name="mine").model_dump(mode="json")))
+    assert named_studies.get(str(path)) == toy(name="mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("name: x\nquestion: q\nseedz: [1]\n", "seedz"), ("[: ", "not YAML"), ("just words", "mine.yaml: ")],
+)
+def test_a_wrong_study_file_is_named(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        named_studies.get(str(path))
+    assert "mine.yaml" in str(caught.value)
+
+
+def test_an_unknown_study_gets_the_nearest_name():
+    with pytest.raises(InputError, match="Did you mean 'quickstart'"):
+        named_studies.get("quickstar")
+
+
+def test_a_study_may_grow():
+    grown = toy(
+        points=[*toy().model_dump()["points"], {"label": "new", "set": {"parameters.local": False}}],
+        seeds=[0, 1, 2],
+        search={"trials": 3},
+        budget={"cpus_per_trial": 2},
+    )
+    assert first_difference(toy(), grown) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"base": {"method": "pointdistiller", "training": {"epochs": 9}}}, "base.training.epochs was 2 and is now 9"),
+        ({"seeds": [1]}, r"seeds lost \[0\]"),
+        ({"points": [{"label": "student", "set": {"method": "student"}}]}, "the point 'LD \\+ RL'"),
+        ({"metric": "mAP/bev/moderate"}, "metric was"),
+    ],
+)
+def test_another_study_is_told_by_its_first_difference(change, field):
+    assert re.search(field, first_difference(toy(), toy(**change)) or "")
+
+
+def test_a_line_names_what_the_search_varied(tmp_path):
+    config = carry(resolve(TrialConfig(method="pointdistiller")), StudyFiles(tmp_path, "toy"), "search")
+    varied = {"parameters.local": True, "parameters.reweight": False, "parameters.samples": 300}
+    assert name_of({**config, **varied}) == "search LD N 300"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(41, "41 s"), (300, "5 min"), (7800, "2 h 10 min")])
+def test_durations_are_short_words(seconds, words):
+    assert duration(seconds) == words

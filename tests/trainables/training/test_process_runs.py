@@ -1,0 +1,150 @@
+"""Runs that two processes train together, and what becomes of them when a process dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_run
+import torch
+
+from study.nouns.records import RunRecord, StudyFiles
+from trainables import run as one_run
+from trainables.datasets import ready
+from trainables.training.epochs import epoch_seed
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SIMULATION = tiny_run.SIMULATION.model_copy(update={"seed": 5})
+TOGETHER = {
+    "method": "pointdistiller",
+    "parameters": {"samples": 64, "selection": "mixed"},
+    "dataset__simulation": SIMULATION.model_dump(),
+    "training__devices": 2,
+    "training__batch_size": 1,
+}
+
+
+def processes(parent: int) -> list[int]:
+    """The processes that train for `parent`, in the order in which it started them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status, command = (folder / "status").read_text(), (folder / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if f"\nPPid:\t{parent}\n" in status and b"trainables.training.processes.one_process" in command:
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def lives(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:  # it has ended
+        return False
+
+
+def wait_until(fulfilled: Callable[[], bool], seconds: float = 90) -> None:
+    give_up = time.monotonic() + seconds
+    while not fulfilled():
+        assert time.monotonic() < give_up, f"not within {seconds:g} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Where the data lies, of which one scan to train on and the last to validate on hold no point in range."""
+    results = tmp_path_factory.mktemp("results")
+    dataset = tiny_run.config(dataset__simulation=SIMULATION.model_dump()).dataset
+    root = ready.ensure(dataset, StudyFiles(results, "any"))
+    for split, line in (("train", 0), ("val", -1)):
+        name = (root / "ImageSets" / f"{split}.txt").read_text().split()[line]
+        np.full((9, 4), 99, dtype=np.float32).tofile(root / "training" / "velodyne_reduced" / f"{name}.bin")
+    return results
+
+
+@pytest.fixture(scope="module")
+def whole(results) -> tuple[StudyFiles, RunRecord]:
+    """An uninterrupted run of two processes, under a teacher of one."""
+    files = StudyFiles(results, "whole")
+    return files, tiny_run.train(files, **TOGETHER)
+
+
+@pytest.fixture(scope="module")
+def broken(whole, results) -> tuple[StudyFiles, RunRecord, float]:
+    """The same run, whose second process was killed after the first epoch, and how long its end took (s)."""
+    files = StudyFiles(results, "broken")
+    run, killed = tiny_run.config(**TOGETHER), []
+
+    def kill_the_second(epoch) -> None:
+        os.kill(processes(os.getpid())[1], signal.SIGKILL)
+        killed.append(time.monotonic())
+
+    with pytest.raises(one_run.RunFailedError):
+        one_run.run(run, files, tell=kill_the_second)
+    return files, files.record(run.key), time.monotonic() - killed[0]
+
+
+def test_two_processes_train_one_run(whole):
+    files, record = whole
+    assert record.status == "finished"
+    assert record.facts["steps"] == 2 * 6 / 2
+    assert len(record.metrics) == 24
+    assert {"loss_cls", "kd_loss"} <= record.epochs[0].losses.keys()
+    assert files.checkpoint(record.key).exists()
+    assert not list(files.run(record.key).glob("latest*"))
+
+
+def test_the_number_of_processes_is_part_of_the_key(whole):
+    assert tiny_run.config(**{**TOGETHER, "training__devices": 1}).key != whole[1].key
+
+
+def test_a_process_that_dies_ends_the_run_with_its_reason(broken):
+    _, record, seconds = broken
+    assert record.status == "failed"
+    assert record.error.startswith("process 2 of 2 was ended by SIGKILL")
+    assert seconds < 15
+    assert processes(os.getpid()) == []
+
+
+def test_two_processes_continue_where_two_processes_were_killed(broken, whole):
+    """Every loss and every weight as without the kill: each process found its own place in every random stream."""
+    files, failed, _ = broken
+    told = []
+    files.retry(failed.key)
+    continued = one_run.run(failed.config, files, tell=told.append)
+    assert [epoch.epoch for epoch in told] == [2]
+    assert [epoch.losses for epoch in continued.epochs] == [epoch.losses for epoch in whole[1].epochs]
+    assert continued.metrics == whole[1].metrics
+    weights = [
+        torch.load(files.checkpoint(continued.key), weights_only=True)["state_dict"] for files in (files, whole[0])
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_no_process_outlives_the_one_that_started_it(tmp_path):
+    script = f"""
+from pathlib import Path
+from study.nouns.spec import TrainingConfig, TrialConfig
+from trainables import distributed
+nowhere = Path({str(tmp_path)!r})
+distributed.train(TrialConfig(training=TrainingConfig(devices=2)), nowhere, nowhere, None, print)
+"""
+    trial = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
+    wait_until(lambda: len(processes(trial.pid)) == 2)
+    started = processes(trial.pid)
+    trial.kill()
+    trial.wait()
+    wait_until(lambda: not any(lives(process) for process in started))
+
+
+def test_every_process_has_its_own_random_streams_and_the_first_those_of_a_process_alone():
+    alone = int(np.random.SeedSequence([7, 3]).generate_state(1)[0])
+    assert epoch_seed(7, 3, rank=0) == alone
+    seeds = {epoch_seed(seed, epoch, rank) for seed in range(3) for epoch in range(3) for rank in range(4)}
+    assert len(seeds) == 36

@@ -1,0 +1,89 @@
+"""One LiDAR frame with its labels, as KITTI's files hold it, simulated or real."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainables.datasets.simulated.camera import Camera, wrap
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A scan and the M labeled objects that the camera sees.
+
+    Attributes:
+        points: (P, 4) float32 x, y, z [m] and intensity in 0..1, LiDAR frame.
+        boxes: (M, 7) x, y, z of the bottom center [m], length, width, height [m], yaw [rad], LiDAR frame.
+        names: class of each object.
+        truncation: (M,) share of the 2D box that lies outside the picture.
+        occlusion: (M,) 0 fully visible, 1 partly, 2 largely occluded, 3 almost hidden.
+        boxes_2d: (M, 4) x1, y1, x2, y2 in the picture [pixels].
+        dont_care: (D, 4) 2D boxes of what is too far or too hidden to be labeled.
+        camera: its calibration.
+    """
+
+    points: np.ndarray
+    boxes: np.ndarray
+    names: tuple[str, ...]
+    truncation: np.ndarray
+    occlusion: np.ndarray
+    boxes_2d: np.ndarray
+    dont_care: np.ndarray
+    camera: Camera
+
+    def points_in_boxes(self) -> np.ndarray:
+        """Number of points inside each box: (M,)."""
+        counts = np.zeros(len(self.boxes), int)
+        for i, (x, y, z, length, width, height, yaw) in enumerate(self.boxes):
+            reach = np.hypot(length, width) / 2
+            near = (np.abs(self.points[:, 0] - x) < reach) & (np.abs(self.points[:, 1] - y) < reach)
+            dx, dy, dz = self.points[near, :3].T.astype(np.float64) - np.array([[x], [y], [z]])
+            along, across = np.cos(yaw) * dx + np.sin(yaw) * dy, np.cos(yaw) * dy - np.sin(yaw) * dx
+            inside = (np.abs(along) <= length / 2) & (np.abs(across) <= width / 2) & (dz >= 0) & (dz <= height)
+            counts[i] = np.count_nonzero(inside)
+        return counts
+
+    def label_lines(self) -> str:
+        """The label file: type, truncated, occluded, alpha, 2D box, h w l, x y z, rotation_y."""
+        lines = []
+        where = self.camera.rectified(self.boxes[:, :3])
+        turn = wrap(-self.boxes[:, 6] - np.pi / 2)
+        alpha = wrap(turn - np.arctan2(where[:, 0], where[:, 2]))
+        for i, name in enumerate(self.names):
+            size = self.boxes[i, [5, 4, 3]]
+            numbers = [alpha[i], *self.boxes_2d[i], *size, *where[i], turn[i]]
+            text = " ".join(f"{v:.2f}" for v in numbers)
+            lines.append(f"{name} {self.truncation[i]:.2f} {self.occlusion[i]} {text}\n")
+        unknown = "-1 -1 -1 -1000 -1000 -1000 -10"
+        lines += [f"DontCare -1 -1 -10 {' '.join(f'{v:.2f}' for v in box)} {unknown}\n" for box in self.dont_care]
+        return "".join(lines)
+
+
+def read_frames(root: Path, numbers: list[str] | None = None) -> list[Frame]:
+    """Frames of a KITTI root that has image_sizes.json; all of training/velodyne, or the named ones ("000042")."""
+    sizes = json.loads((root / "image_sizes.json").read_text())
+    folder = root / "training"
+    return [_read(folder, n, sizes[n]) for n in numbers or sorted(p.stem for p in folder.glob("velodyne/*.bin"))]
+
+
+def _read(folder: Path, number: str, size: tuple[int, int]) -> Frame:
+    camera = Camera.read(folder / "calib" / f"{number}.txt", (size[0], size[1]))
+    rows = [line.split() for line in (folder / "label_2" / f"{number}.txt").read_text().splitlines()]
+    values = np.array([row[1:15] for row in rows], float).reshape(-1, 14)
+    known = np.array([row[0] != "DontCare" for row in rows], bool)
+    v = values[known]
+    back = np.linalg.inv(camera.rectification @ camera.from_lidar[:, :3])
+    bottom = (v[:, 10:13] - camera.rectification @ camera.from_lidar[:, 3]) @ back.T
+    yaw = wrap(-v[:, 13:14] - np.pi / 2)
+    return Frame(
+        points=np.fromfile(folder / "velodyne" / f"{number}.bin", np.float32).reshape(-1, 4),
+        boxes=np.concatenate([bottom, v[:, [9, 8, 7]], yaw], 1),
+        names=tuple(row[0] for row in rows if row[0] != "DontCare"),
+        truncation=v[:, 0],
+        occlusion=v[:, 1].astype(int),
+        boxes_2d=v[:, 3:7],
+        dont_care=values[~known, 3:7],
+        camera=camera,
+    )

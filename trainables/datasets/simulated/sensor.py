@@ -1,0 +1,66 @@
+"""One turn of the LiDAR in a scene: from the sensor's spec to points, and to how much of each object is hidden."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from study.nouns.simulation import SensorSpec, SimulationSpec
+from trainables.datasets.simulated.ground import NOTHING, cast_ground
+from trainables.datasets.simulated.rays import cast_objects, receive
+from trainables.datasets.simulated.shapes import SHAPES
+from trainables.datasets.simulated.street import Scene
+
+GROUND_REFLECTANCE = 0.42
+
+
+def beam_angles(sensor: SensorSpec) -> np.ndarray:
+    """Elevations (B,) [rad] from the highest down, spaced like an HDL-64E's: 1/3 degree above, 1/2 degree below."""
+    top, span, half = sensor.elevation_max_deg, sensor.elevation_max_deg - sensor.elevation_min_deg, sensor.beams // 2
+    upper = np.linspace(top, top - span * 10.33 / 26.33, half)
+    lower = np.linspace(top - span * 10.83 / 26.33, sensor.elevation_min_deg, half)
+    return np.radians(np.concatenate([upper, lower]))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One turn of the sensor.
+
+    Attributes:
+        points: (P, 4) float32 in the order of firing.
+        source: (P,) number of the object that each point is of; negative for the ground.
+        alone: (M,) for each labeled object the number of rays that would end on it if it stood alone,
+        free: (M,) and of those that do end on it.
+    """
+
+    points: np.ndarray
+    source: np.ndarray
+    alone: np.ndarray
+    free: np.ndarray
+
+
+def scan(spec: SimulationSpec, scene: Scene, key: int) -> Scan:
+    """Turn the sensor once in a scene; `key` is the hash key of this turn's random numbers."""
+    sensor = spec.sensor
+    period = round(360 / sensor.azimuth_step_deg)
+    columns = min(period, int(np.ceil(sensor.field_of_view_deg / 360 * period)))
+    azimuth = (np.arange(columns) - columns / 2 + (key % 997) / 997) * (2 * np.pi / period)
+    elevation = beam_angles(sensor)
+    shape = columns, sensor.beams
+    distance, cosine = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
+    owner, stamp = np.full(shape, NOTHING, np.int32), np.full(shape, -1, np.int32)
+    reflectance = np.full(shape, GROUND_REFLECTANCE, np.float32)
+    cast_ground(azimuth, elevation, sensor.max_range_m, scene.ground, scene.bumps, key, distance, cosine, owner)
+    near_first = np.argsort(np.hypot(scene.objects[:, 1], scene.objects[:, 2]), kind="stable")
+    alone, free = np.zeros((2, len(near_first)), int)
+    cast_objects(
+        scene.objects[near_first], near_first < scene.labeled, SHAPES.first, SHAPES.solids, SHAPES.unit, SHAPES.bounds,
+        SHAPES.planes, azimuth, elevation, period, key, distance, cosine, owner, reflectance, stamp, alone,
+    )  # fmt: skip
+    points, source = np.empty((columns * sensor.beams, 4), np.float32), np.empty(columns * sensor.beams, np.int32)
+    received = receive(
+        azimuth, elevation, distance, cosine, owner, reflectance,
+        sensor.max_range_m, sensor.range_noise_m, sensor.dropout, key, free, points, source,
+    )  # fmt: skip
+    points, source = points[:received].copy(), source[:received]
+    back = np.argsort(near_first)[: scene.labeled]
+    return Scan(points, np.where(source < 0, source, np.append(near_first, -1)[source]), alone[back], free[back])

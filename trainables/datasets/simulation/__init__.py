@@ -1,1 +1,0 @@
-"""The parts of the LiDAR simulator; `trainables.datasets.simulated` is its face."""

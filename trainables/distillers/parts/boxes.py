@@ -1,0 +1,144 @@
+"""Boxes that distillation compares: found by a dense head, seen from above, and how much of two of them is shared.
+
+Boxes are center x, y, z, length, width, height in m and yaw in rad, as `Predictions.decode` gives them.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.features import Predictions
+
+FROM_ABOVE = [0, 1, 3, 4, 6]
+FARTHEST = 200.0
+"""No box of a sound prediction has a coordinate or size beyond this, in m."""
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a dense head finds in one scan, best first; without gradient."""
+
+    anchors: Tensor
+    """M, int64: the anchors or points that found the boxes."""
+    boxes: Tensor
+    """M x 7."""
+    scores: Tensor
+    """M: of the likeliest class."""
+    labels: Tensor
+    """M, int64: the likeliest class."""
+
+    def at(self, chosen: Tensor | slice) -> "Detections":
+        """Those of an index, mask or slice."""
+        return Detections(self.anchors[chosen], self.boxes[chosen], self.scores[chosen], self.labels[chosen])
+
+
+@torch.no_grad()
+def confident(predictions: Predictions, scan: int, score: float, most: int) -> Detections:
+    """The boxes of one scan whose likeliest class has at least a score; no more than `most`.
+
+    Boxes that are not finite or beyond 200 m, as heads decode them early in training, are left out.
+    """
+    scores, labels = predictions.logits[scan].sigmoid().max(1)
+    anchors = (scores >= score).nonzero().squeeze(1)
+    anchors = anchors[scores[anchors].argsort(descending=True, stable=True)][:most]
+    boxes = predictions.decode(scan, anchors)
+    found = Detections(anchors, boxes, scores[anchors], labels[anchors])
+    return found.at(boxes.isfinite().all(1) & (boxes.abs() <= FARTHEST).all(1) & (boxes[:, 3:6] > 0).all(1))
+
+
+@torch.no_grad()
+def headed(found: Detections, predictions: Predictions, scan: int) -> Tensor:
+    """M x 7 boxes that face where the head says; the codes of an anchor leave half a turn open."""
+    if predictions.directions is None:
+        return found.boxes
+    boxes, half = found.boxes.clone(), predictions.directions[scan, found.anchors].argmax(1)
+    boxes[:, 6] -= ((boxes[:, 6] - predictions.half_circle) / math.pi).floor() * math.pi - half * math.pi
+    return boxes
+
+
+def overlaps(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+    """N x M intersection over union seen from above, without gradient."""
+    return _operators().box_iou_rotated(boxes1[:, FROM_ABOVE].detach(), boxes2[:, FROM_ABOVE].detach())
+
+
+def suppressed(found: Detections, threshold: float) -> Detections:
+    """Per class the boxes that no better one overlaps by more than `threshold`, seen from above; best first."""
+    kept = [torch.zeros(0, dtype=torch.long, device=found.boxes.device)]
+    for label in found.labels.unique():
+        own = (found.labels == label).nonzero().squeeze(1)
+        kept.append(own[_operators().nms_rotated(found.boxes[own][:, FROM_ABOVE], found.scores[own], threshold)[1]])
+    return found.at(torch.cat(kept).sort().values)
+
+
+def inside(places: Tensor, boxes: Tensor) -> Tensor:
+    """Which places lie in which box: P x 3 places in space, P x 2 places seen from above; P x M, bool."""
+    offset = places[:, None] - boxes[:, : places.shape[1]]
+    cosine, sine = boxes[:, 6].cos(), boxes[:, 6].sin()
+    along = offset[..., 0] * cosine + offset[..., 1] * sine
+    across = offset[..., 1] * cosine - offset[..., 0] * sine
+    own = torch.stack([along, across, *offset.unbind(-1)[2:]], dim=-1)
+    return (own.abs() <= boxes[:, 3 : 3 + places.shape[1]] / 2).all(-1)
+
+
+def code_difference(student: Tensor, teacher: Tensor, angle: int | None) -> Tensor:
+    """Difference of codes or boxes, of an angle its sine: half a turn is no difference (mmdet3d's and SECOND's loss).
+
+    Args:
+        student, teacher: ... x code size.
+        angle: column of an angle in rad, or None.
+    """
+    difference = student - teacher
+    if angle is None:
+        return difference
+    return torch.cat([difference[..., :angle], difference[..., angle, None].sin(), difference[..., angle + 1 :]], -1)
+
+
+def shared_area(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+    """M areas that M boxes share with M others seen from above, m2; with gradient.
+
+    Each side of the first box cuts the second: every edge that crosses the side's line gets a corner there, and corners
+    beyond the line are moved straight onto it, where they enclose no area.
+    """
+    offset = boxes2[:, :2] - boxes1[:, :2]
+    cosine, sine = boxes1[:, 6].cos(), boxes1[:, 6].sin()
+    center = torch.stack([offset[:, 0] * cosine + offset[:, 1] * sine, offset[:, 1] * cosine - offset[:, 0] * sine], 1)
+    polygon = corners(torch.cat([center, boxes2[:, 3:5], (boxes2[:, 6] - boxes1[:, 6])[:, None]], dim=1))
+    for axis in (0, 1):
+        for sign in (1, -1):
+            polygon = _cut(polygon, axis, sign, boxes1[:, 3 + axis] / 2)
+    x, y = polygon.unbind(-1)
+    return (x * y.roll(-1, 1) - y * x.roll(-1, 1)).sum(1).abs() / 2
+
+
+def corners(rectangles: Tensor) -> Tensor:
+    """M x 4 x 2 corners, in order, of M x 5 rectangles x, y, length, width, yaw."""
+    half = rectangles[:, None, 2:4] / 2 * rectangles.new_tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    cosine, sine = rectangles[:, 4:5].cos(), rectangles[:, 4:5].sin()
+    along, across = half.unbind(-1)
+    return rectangles[:, None, :2] + torch.stack([along * cosine - across * sine, along * sine + across * cosine], -1)
+
+
+def _cut(polygon: Tensor, axis: int, sign: int, limit: Tensor) -> Tensor:
+    """M x V x 2 polygons to M x 2V x 2 ones without the area where sign * coordinate exceeds M limits."""
+    following = polygon.roll(-1, 1)
+    here, there = (limit[:, None] - sign * p[..., axis] for p in (polygon, following))
+    crosses = here * there < 0
+    part = torch.where(crosses, here, 0) / torch.where(crosses, here - there, 1)
+    both = torch.stack([polygon, polygon + part[..., None] * (following - polygon)], dim=2).flatten(1, 2)
+    moved = sign * torch.minimum(sign * both[..., axis], limit[:, None])
+    return torch.stack([moved, both[..., 1]] if axis == 0 else [both[..., 0], moved], dim=-1)
+
+
+@functools.cache
+def _operators() -> Any:
+    """mmcv's operators, on the CPU where it has none compiled."""
+    from trainables.ops.setup.bridge import install
+
+    install()
+    import mmcv.ops
+
+    return mmcv.ops

@@ -1,0 +1,1 @@
+"""How the CPU operators take their places."""

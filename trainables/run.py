@@ -1,0 +1,162 @@
+"""One run from its config to its record, and the Ray Tune trainable around it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from study.nouns.assignment import compose
+from study.nouns.errors import InputError, RunFailedError
+from study.nouns.overrides import validated
+from study.nouns.records import EpochRecord, RunRecord, StudyFiles
+from study.nouns.spec import TrialConfig
+from trainables import detectors, distillers
+from trainables.costs import measuring
+from trainables.datasets import ready
+from trainables.training import given_teacher, runner
+from trainables.training.checkpoints.writing import export_detector
+from trainables.training.failing import reason_of
+from trainables.training.machine import origin, peak_memory_mb, reset_peak_memory
+from trainables.training.processes import starting
+from trainables.training.run_log import quietly
+from trainables.training.student import parameter_count
+
+
+def resolve(config: TrialConfig) -> TrialConfig:
+    """Check a run's names and values and fill in what its key depends on.
+
+    Returns:
+        The run with every hyper-parameter of its method and the digests of its data and teacher.
+
+    Raises:
+        InputError: an unknown detector, method or hyper-parameter, a value out of range, a file that is missing.
+    """
+    spec = detectors.load(config.detector.name)
+    parameters: dict[str, Any] = {}
+    if config.distills:
+        method = distillers.load(config.method)
+        validated(method.Parameters, config.parameters, prefix="parameters")
+        parameters = method.complete(config.parameters, spec.kind)
+        spec.offers(method.reads_with(method.Parameters(**parameters)), config.method)
+    elif config.parameters:
+        names = ", ".join(config.parameters)
+        raise InputError(f"method {config.method} has no parameters, got parameters.{names}")
+    teacher = given_teacher.checked(config) if config.distills or config.measures else config.teacher
+    changes = {"parameters": parameters, "dataset": ready.with_digest(config.dataset), "teacher": teacher}
+    resolved = config.model_copy(update=changes)
+    spec.load(config.detector, teacher=not config.distills and config.method == "teacher")  # does the range fit?
+    return resolved
+
+
+def weight_range(config: TrialConfig) -> tuple[float, float]:
+    """Where a fair comparison searches the loss weight of a run's method.
+
+    Raises:
+        InputError: an unknown method, or one without distillation.
+    """
+    return distillers.load(config.method).weight_range
+
+
+def run(
+    config: TrialConfig, files: StudyFiles, label: str = "", tell: Callable[[EpochRecord], None] | None = None
+) -> RunRecord:
+    """Train one run, from its newest checkpoint where there is one, and keep its record.
+
+    Args:
+        config: a resolved run.
+        files: of the study it belongs to.
+        label: the row of the study that asked for it.
+        tell: called after each epoch.
+
+    Returns:
+        The record, of status `finished`.
+
+    Raises:
+        RunFailedError: the run failed; its record says why.
+    """
+    folder = files.run(config.key)
+    begin = {"key": config.key, "study": files.study, "label": label, "config": config, **origin()}
+    start = perf_counter()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.reserve()
+        with quietly(folder / "train.log") as aloud:
+            if config.measures:
+                result = _measure(config, files, folder)
+            else:
+                result = _train(config, files, folder, aloud(tell or (lambda epoch: None)))
+    except Exception as error:
+        reason = reason_of(error, folder)
+        record = RunRecord(**begin, status="failed", error=reason, seconds=perf_counter() - start)
+        files.write(record)
+        raise RunFailedError(f"{config.key}: {reason} (log: {folder / 'train.log'})") from error
+    record = RunRecord(**begin, **result, status="finished")
+    files.write(record)
+    (folder / "latest.pth").unlink(missing_ok=True)  # the exported detector and the record say it all now
+    return record
+
+
+def trainable(tune_config: dict[str, Any]) -> None:
+    """Ray Tune's function trainable: trains the run that the driver hands out, reports each validation."""
+    from ray import tune
+
+    config, files, label = compose(tune_config)
+    # A worker may train runs of different sizes one after the other; Ray says how many CPUs this one has.
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+
+    def report(epoch: EpochRecord) -> None:
+        if epoch.metrics:
+            tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": config.training.epochs, "key": config.key})
+
+    record = run(config, files, label, report)
+    if config.measures:
+        tune.report({**record.metrics, "key": config.key})
+
+
+def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | None, str | None]:
+    """The teacher's checkpoint and its key: of the run that trained it, or that validated a given one.
+
+    Raises:
+        InputError: there was no such run yet.
+    """
+    if not config.distills:
+        return None, None
+    key = config.teacher_run().key
+    path = files.teachers().checkpoint(key)
+    if not path.exists():
+        raise InputError(f"the teacher {key} has not been trained or validated: {path} does not exist")
+    return path, key
+
+
+def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[[EpochRecord], None]) -> dict[str, Any]:
+    """What a training leaves in the record."""
+    root = ready.ensure(config.dataset, files)
+    teacher, teacher_key = teacher_checkpoint(config, files)
+    counted = {"gflops": measuring.gflops(config.detector, root, teacher=config.method == "teacher")}
+    train = starting.train if config.training.devices > 1 else runner.train
+    trained = train(config, root, folder, teacher, tell)
+    above = files.teachers().record(teacher_key) if teacher_key else None
+    learned_from = {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
+    return {
+        **dict(trained),
+        "metrics": trained.epochs[-1].metrics,
+        "teacher_key": teacher_key,
+        "facts": {**counted, **trained.facts, **learned_from},
+        "seconds": sum(epoch.seconds for epoch in trained.epochs),
+    }
+
+
+def _measure(config: TrialConfig, files: StudyFiles, folder: Path) -> dict[str, Any]:
+    """What the validation of a given teacher leaves in the record; its weights lie where a trained teacher's would."""
+    root = ready.ensure(config.dataset, files)
+    counted = measuring.gflops(config.detector, root, teacher=True)
+    start = perf_counter()
+    reset_peak_memory()
+    teacher, metrics = given_teacher.measure(config, root, folder)
+    export_detector(config, teacher, folder)
+    facts = {"params_m": parameter_count(teacher) / 1e6, "gflops": counted}
+    seconds = perf_counter() - start
+    return {"metrics": metrics, "facts": facts, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}

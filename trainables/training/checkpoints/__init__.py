@@ -1,0 +1,1 @@
+"""Reading checkpoints of any origin, writing plain mmdet3d ones."""

@@ -1,0 +1,82 @@
+"""A teacher that is given as a checkpoint: does it fit its network, and what does it score on the run's own data?
+
+Its run (`TrialConfig.teacher_run`) is a run of method=teacher that trains nothing: it loads the file, validates it once
+per file and data set, and exports it, so that students find it where they find a teacher that was trained here.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from mmengine.runner import Runner
+
+from study.nouns.spec import DetectorConfig, TeacherConfig, TrialConfig
+from trainables import detectors
+from trainables.training.checkpoints.reading import load_weights
+from trainables.training.checkpoints.writing import digest_of
+from trainables.training.epochs import average_precision
+from trainables.training.run_log import close_log_files
+from trainables.training.runner import build_detector, lay_data
+from trainables.training.student import StudentModel
+
+
+def checked(config: TrialConfig) -> TeacherConfig:
+    """The run's teacher; of a given checkpoint every name and shape is checked, and its digest filled in.
+
+    Raises:
+        InputError: no such file, not a checkpoint, or one of another architecture.
+    """
+    path = config.teacher.checkpoint
+    if path is None:
+        return config.teacher
+    path = path.absolute()
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    digest = _digest_of_fitting(path, changed, config.detector.model_copy(update={"compression": 1.0}))
+    return config.teacher.model_copy(update={"checkpoint": path, "digest": digest})
+
+
+def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Module, dict[str, float]]:
+    """Load a given teacher and validate it.
+
+    Args:
+        config: of the teacher's run.
+        data: prepared root in KITTI's format, whose validation split is used.
+        folder: where the run keeps its files.
+
+    Returns:
+        The detector, and its AP40 in percent under the names of `RunRecord.metrics`.
+
+    Raises:
+        InputError: the checkpoint is gone or does not fit.
+    """
+    assert config.teacher.checkpoint is not None, "only a given teacher is measured"
+    spec = detectors.load(config.detector.name)
+    cfg = spec.load(config.detector, teacher=True)
+    lay_data(cfg, data, config)
+    network = build_detector(config, teacher=True)
+    load_weights(network, config.teacher.checkpoint)
+    runner = Runner(
+        model=StudentModel(network),  # its network without a teacher of its own
+        work_dir=str(folder / "mmengine"),
+        val_dataloader=cfg.val_dataloader,
+        val_cfg=cfg.val_cfg,
+        val_evaluator=cfg.val_evaluator,
+        default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},
+        log_level="WARNING",
+        default_scope="mmdet3d",
+        randomness={"seed": config.seed},
+        experiment_name=f"{config.key}-{id(cfg):x}",
+        cfg=cfg,
+    )
+    try:
+        return network, average_precision(runner.val(), spec.classes)
+    finally:
+        close_log_files(runner.logger)
+
+
+@cache
+def _digest_of_fitting(path: Path, changed: int, teacher: DetectorConfig) -> str:
+    """Once per file and network, however many runs of a study ask."""
+    digest = digest_of(path)
+    load_weights(build_detector(TrialConfig(detector=teacher), teacher=True), path)
+    return digest

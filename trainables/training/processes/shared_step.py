@@ -1,0 +1,90 @@
+"""What the processes of one run share: steps, counts of objects, averages of batch norm.
+
+N processes that take b frames each step make the step of one process that takes N x b: gradients are averaged, every
+process divides its losses by what all of them count, and with `training.sync_batch_norm` all normalize with the
+statistics of all frames. Without it, as in mmdet3d's own recipes, each normalizes its own frames, and the running
+averages are averaged after each epoch.
+
+Not equal, because the division lies inside the method or the head: the losses of PointRCNN's heads, which each process
+divides by its own counts, and methods that rank or compare the rows of a whole batch (`parameters.scope=batch`).
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, is_distributed
+from mmengine.model import MMDistributedDataParallel
+from torch import nn
+
+from trainables.ops.setup import bridge
+from trainables.ops.sync_batch_norm import CpuSyncBatchNorm
+from trainables.training.student import StudentModel
+
+bridge.install()  # before mmdet3d is imported
+
+from mmdet3d.models.dense_heads import Anchor3DHead  # noqa: E402
+
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for the others, e.g. for the one that evaluates; one that died is seen at once."""
+
+
+@contextmanager
+def together(rank: int, devices: int, meeting: Path) -> Iterator[None]:
+    """Join the other processes of the run: NCCL between GPUs, else gloo.
+
+    Args:
+        rank: of this process, from 0; also the number of its GPU among those that the run sees.
+        devices: how many processes there are.
+        meeting: a file that all of them can write, and that no earlier run has written.
+    """
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(rank)
+    torch.distributed.init_process_group(
+        "nccl" if cuda else "gloo", f"file://{meeting}", timeout=PATIENCE, world_size=devices, rank=rank
+    )
+    yield
+    torch.distributed.destroy_process_group()  # only after success: others may be gone otherwise
+
+
+def shared(model: StudentModel, *, sync_batch_norm: bool) -> nn.Module:
+    """The model as each process of a run holds it, on its device; the model itself where one process trains.
+
+    Args:
+        model: with equal weights in every process.
+        sync_batch_norm: normalize with the statistics of all frames of a step.
+    """
+    if not is_distributed():
+        return model
+    cuda = torch.cuda.is_available()
+    for head in model.student.modules():
+        if isinstance(head, Anchor3DHead):
+            head.anchor_target_3d = _counted_by_all(head.anchor_target_3d)
+    if sync_batch_norm:
+        for part in filter(None, (model.student, model.distiller)):
+            (nn.SyncBatchNorm if cuda else CpuSyncBatchNorm).convert_sync_batchnorm(part)
+    return MMDistributedDataParallel(
+        model.cuda() if cuda else model,
+        device_ids=[torch.cuda.current_device()] if cuda else None,
+        broadcast_buffers=False,
+        # A method or a head may leave some of its parameters out for frames without rows or objects.
+        find_unused_parameters=True,
+    )
+
+
+def _counted_by_all(targets: Callable[..., Any]) -> Callable[..., Any]:
+    """mmdet3d's anchor heads divide losses by the number of matched anchors: here by its mean over processes."""
+
+    @functools.wraps(targets)
+    def shared_targets(*args: Any, **kwargs: Any) -> Any:
+        *rest, positives, negatives = targets(*args, **kwargs)
+        counts = torch.tensor([positives, negatives], dtype=torch.float64)
+        all_reduce(counts, op="mean")
+        return *rest, *counts.tolist()
+
+    return shared_targets

@@ -1,0 +1,210 @@
+"""The mmengine Runner of one run: mmdet3d's own config, pipelines, schedule and KITTI metric.
+
+Only what a run decides is changed: data root, epochs, batch, learning rate, seed, range and widths.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_distributed, is_main_process
+from mmengine.hooks import SyncBuffersHook
+from mmengine.registry import FUNCTIONS, init_default_scope
+from mmengine.runner import Runner
+
+from study.nouns.errors import InputError
+from study.nouns.records import EpochRecord
+from study.nouns.spec import TrainingConfig, TrialConfig
+from trainables import detectors, distillers
+from trainables.datasets import kitti
+from trainables.ops.setup import bridge
+from trainables.training.checkpoints.reading import load_weights
+from trainables.training.checkpoints.writing import export_detector
+from trainables.training.epochs import EpochSeed, Journal, Trained, seed_worker
+from trainables.training.machine import peak_memory_mb, reset_peak_memory
+from trainables.training.processes.shared_step import shared
+from trainables.training.run_log import close_log_files
+from trainables.training.student import StudentModel, parameter_count
+
+bridge.install()  # before mmdet3d is imported
+
+from mmdet3d.registry import MODELS  # noqa: E402
+
+import trainables.datasets.kitti.evaluation  # noqa: E402
+import trainables.datasets.kitti.loading  # noqa: E402
+import trainables.detectors.parts.point_proposals  # noqa: E402, F401  all three registered by name
+
+MENDED = {
+    "LoadPointsFromFile": "CheckedLoadPoints",
+    "PointsRangeFilter": "PointsInRange",
+    "KittiMetric": "EmptyFrameKittiMetric",
+}
+"""Parts of mmdet3d's configs that stumble over gone bad, empty or unlabelled frames, and ours in their places."""
+
+FUNCTIONS.register_module(name="seed_worker", module=seed_worker, force=True)
+
+
+def train(
+    config: TrialConfig, data: Path, folder: Path, teacher: Path | None, tell: Callable[[EpochRecord], None]
+) -> Trained:
+    """Train one run to its end, in this process or as one of several, and export its detector.
+
+    Args and errors: as of `build_runner`.
+    """
+    reset_peak_memory()
+    runner, journal = build_runner(config, data, folder, teacher, tell)
+    try:
+        if len(journal.epochs) < config.training.epochs:
+            runner.train()
+        else:  # killed between its last epoch and its record
+            runner.load_checkpoint(str(journal.path))
+    finally:
+        close_log_files(runner.logger)
+    student = getattr(runner.model, "module", runner.model).student
+    if is_main_process():
+        export_detector(config, student, folder)
+    facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
+    return Trained(epochs=tuple(journal.epochs), facts=facts, peak_memory_mb=peak_memory_mb())
+
+
+def build_runner(
+    config: TrialConfig, data: Path, folder: Path, teacher: Path | None, tell: Callable[[EpochRecord], None]
+) -> tuple[Runner, Journal]:
+    """Everything of one run, ready for `runner.train()`; continues from the folder's checkpoint where there is one.
+
+    In one of several processes (`trainables.training.processes.shared_step`) it takes its part of the frames.
+
+    Args:
+        config: the run, its parameters complete.
+        data: prepared root in KITTI's format.
+        folder: where the run keeps its files.
+        teacher: checkpoint of the frozen teacher; None for runs without distillation.
+        tell: called with the record of each epoch.
+
+    Raises:
+        InputError: unknown names, a range that does not fit, a checkpoint of another architecture.
+    """
+    spec = detectors.load(config.detector.name)
+    cfg = spec.load(config.detector, teacher=config.method == "teacher")
+    lay_data(cfg, data, config)
+    _schedule(cfg, config.training)
+    journal = Journal(folder, spec.classes, tell)
+    torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
+    runner = Runner(
+        model=shared(_build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
+        launcher="pytorch" if is_distributed() else "none",
+        work_dir=str(folder / "mmengine"),
+        train_dataloader=cfg.train_dataloader,
+        val_dataloader=cfg.val_dataloader,
+        train_cfg=cfg.train_cfg,
+        val_cfg=cfg.val_cfg,
+        optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=cfg.param_scheduler,
+        val_evaluator=cfg.val_evaluator,
+        default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},
+        custom_hooks=[EpochSeed(config.seed), SyncBuffersHook(), journal],
+        load_from=str(journal.path) if journal.epochs else None,
+        resume=bool(journal.epochs),
+        log_level="WARNING",
+        default_scope="mmdet3d",
+        randomness={"seed": config.seed},
+        experiment_name=f"{config.key}-{id(journal):x}",  # mmengine keeps loggers and scopes by name, per process
+        cfg=cfg,
+    )
+    return runner, journal
+
+
+def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
+    """An mmdet3d detector of the run's family, initialized from the run's seed alone."""
+    cfg = detectors.load(config.detector.name).load(config.detector, teacher=teacher)
+    return _initialized(cfg.model, config.seed)
+
+
+def _build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) -> StudentModel:
+    student = _initialized(student_cfg, config.seed)
+    if config.training.norm_momentum is not None:
+        for module in student.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.momentum = config.training.norm_momentum
+    model = StudentModel(student)
+    if config.distills:
+        if teacher is None:
+            raise InputError(f"method {config.method} needs a teacher")
+        network = build_detector(config, teacher=True)
+        load_weights(network, teacher)
+        method = distillers.load(config.method)
+        # Adapters are initialized from the seed too, after the student, so that every method starts with one student.
+        _seed(config.seed)
+        spec = detectors.load(config.detector.name)
+        model.distill(network, spec, method, method.Parameters(**config.parameters))
+    return model
+
+
+def _initialized(model_cfg: Any, seed: int) -> Any:
+    init_default_scope("mmdet3d")
+    _seed(seed)
+    for part in detectors.dicts(model_cfg):
+        if part.get("type") == "PointRPNHead":
+            part["type"] = "ObjectlessPointRPNHead"
+    network = MODELS.build(model_cfg)
+    network.init_weights()
+    return network
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
+    """Point loaders, ground-truth database and metric at a root; lay the pipelines on the detector's range."""
+    training, root = config.training, f"{data}/"
+    used = [cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]
+    for place in detectors.dicts(used):
+        if "data_root" in place:
+            place["data_root"] = root
+        for name in ("info_path", "ann_file"):
+            if name in place:
+                # A data set joins its own root to the name; sampler and metric want the whole path.
+                file = Path(place[name]).name
+                place[name] = file if place.get("type") == "KittiDataset" else root + file
+        if place.get("type") in MENDED:
+            place["type"] = MENDED[place["type"]]
+        if place.get("type") == "ObjectSample":
+            _sample_what_is_there(place, data)
+    if config.detector.range:
+        detectors.lay_range(used, config.detector.range)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.num_workers = training.workers
+        loader.persistent_workers = False  # so that each epoch's workers start from that epoch's seed
+    cfg.train_dataloader.batch_size = training.batch_size
+    cfg.train_dataloader.worker_init_fn = {"type": "seed_worker"}
+    cfg.train_dataloader.dataset.times = training.repeat
+
+
+def _sample_what_is_there(transform: Any, data: Path) -> None:
+    """Ground-truth sampling without road planes where the root has none (KITTI ships none), and of classes it holds."""
+    transform["use_ground_plane"] = transform.get("use_ground_plane", False) and kitti.has_planes(data)
+    sampler = transform["db_sampler"]
+    there = kitti.drawable_objects(data, sampler["prepare"]["filter_by_min_points"])
+    sampler["sample_groups"] = {name: n for name, n in sampler["sample_groups"].items() if there[name] > 0}
+
+
+def _schedule(cfg: Any, training: TrainingConfig) -> None:
+    """Stretch the config's cyclic schedule to the run's epochs, and its learning rates to the run's."""
+    stretch = training.epochs / cfg.train_cfg.max_epochs
+    raise_by = (training.learning_rate or cfg.optim_wrapper.optimizer.lr) / cfg.optim_wrapper.optimizer.lr
+    cfg.train_cfg.max_epochs = training.epochs
+    cfg.train_cfg.val_interval = training.validate_every
+    cfg.optim_wrapper.optimizer.lr *= raise_by
+    for scheduler in cfg.param_scheduler:
+        for name in ("begin", "end", "T_max"):
+            scheduler[name] = scheduler[name] * stretch
+        if scheduler.type.endswith("LR"):
+            scheduler.eta_min *= raise_by
+    if training.amp and torch.cuda.is_available():
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
