@@ -16,10 +16,11 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
 from study.nouns.overrides import override, parse
 from study.nouns.records import RunRecord, StudyFiles
-from study.nouns.spec import StudySpec, TrialConfig
+from study.nouns.spec import StudySpec
 
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line it cannot read; it exports only this subclass of it."""
@@ -149,7 +150,7 @@ def complexity(
 ) -> None:
     """What every detector and compression costs here, beside the paper's GFLOPs and parameters."""
     from analysis import cost_table
-    from study.nouns.spec import DetectorConfig
+    from study.nouns.config import DetectorConfig
     from trainables import detectors as families
     from trainables.costs import measuring as costs
 

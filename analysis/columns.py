@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.nouns.config import TrialConfig
 from study.nouns.records import RunRecord
-from study.nouns.spec import TrialConfig
 
 COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started", "commit")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from analysis.columns import config_columns
-from study.nouns.spec import TrialConfig
+from study.nouns.config import TrialConfig
 
 NOT_RUN = "not_run"
 

@@ -23,9 +23,10 @@ from pydantic import ValidationError
 
 from analysis.columns import COST, epoch_table, run_row
 from analysis.not_run import not_run
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import TUNING, RunRecord, StudyFiles, read_record
-from study.nouns.spec import StudySpec, TrialConfig
+from study.nouns.spec import StudySpec
 
 SEARCH = "search"
 """The label of runs that Optuna asked for; every other label is a fixed row of a study."""

@@ -10,21 +10,11 @@ from pathlib import Path
 
 import yaml
 
+from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.errors import InputError, unknown_name
 from study.nouns.overrides import validated
 from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
-from study.nouns.spec import (
-    Budget,
-    DatasetSpec,
-    DetectorConfig,
-    Point,
-    SearchSpace,
-    StudySpec,
-    TeacherConfig,
-    TrainingConfig,
-    TrialConfig,
-    Tuning,
-)
+from study.nouns.spec import Budget, Point, SearchSpace, StudySpec, Tuning
 
 KITTI_SCHEDULE = TrainingConfig(epochs=80, repeat=2, batch_size=6, validate_every=2)
 """mmdet3d's schedule of PointPillars on KITTI, used for teachers and students alike."""

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from study.nouns.assignment import compose
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
 from study.nouns.overrides import validated
 from study.nouns.records import EpochRecord, RunRecord, StudyFiles
-from study.nouns.spec import TrialConfig
 from trainables import detectors, distillers
 from trainables.costs import measuring
 from trainables.datasets import ready

@@ -11,7 +11,6 @@ EMPTY = "Every run finished."
 COLUMNS = ["study", "key", "label", "seed", "status", "epochs_done", "host", "error"]
 REASONS = {
     "failed": "failed without a message",
-    "stopped_early": "stopped by the scheduler before its last epoch",
     NOT_RUN: "no record yet: interrupted, or still to run",
 }
 

@@ -11,7 +11,7 @@ EMPTY = "No run has been recorded yet."
 
 HEAD = ["study", "key", "label", "method", "seed", "detector", "compression", "dataset", "status", "epochs_done"]
 TAIL = ["seconds", "peak_memory_mb", "host", "device", "started", "commit", "error"]
-STATUS = {"finished": "finished", "stopped_early": "stopped early", "failed": "failed", NOT_RUN: "not run"}
+STATUS = {"finished": "finished", "failed": "failed", NOT_RUN: "not run"}
 
 
 def summarise(results: Results) -> pd.DataFrame:

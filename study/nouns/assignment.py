@@ -8,9 +8,9 @@ line are one and the same thing.
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from study.nouns.config import TrialConfig
 from study.nouns.overrides import override, validated
 from study.nouns.records import StudyFiles
-from study.nouns.spec import TrialConfig
 
 
 class Assignment(NamedTuple):

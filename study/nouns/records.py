@@ -17,9 +17,12 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
-from study.nouns.spec import StudySpec, TrialConfig
+from study.nouns.metrics import Metric
+from study.nouns.parameters import Called
+from study.nouns.spec import StudySpec
 
 SCHEMA_VERSION = 1
 TEACHERS = "teachers"
@@ -27,7 +30,10 @@ TUNING = "tuning: "
 """Before a row's name it is the label of the runs that chose the row's loss weight."""
 
 RESERVED_BYTES = 2**18
-Status = Literal["finished", "stopped_early", "failed"]
+Status = Literal["finished", "failed"]
+Role = Literal["teacher", "row", "tuning", "search", "confirmation"]
+"""Why a run was made: a teacher, a fixed row, a choice of a row's weight, a suggestion of the search, or a repetition
+of one that the search found."""
 
 
 class EpochRecord(Frozen):
@@ -48,8 +54,8 @@ class RunRecord(Frozen):
 
     `metrics` holds AP in percent under `<task>/<class>/<difficulty>`, task in (bev, 3d), class in (Car, Pedestrian,
     Cyclist), difficulty in (easy, moderate, hard), and the mean over classes under `mAP/<task>/<difficulty>`, all AP40.
-    `label` is the row of the study that asked for the run: a Point's label, "tuning: " and that label for the runs
-    that chose its weight, or "search".
+    `label` is the row of the study that asked for the run, `role` why.
+    `declared` says what each metric is, `called` how people call the values of the config (by dotted key).
     `facts` holds numbers about the run itself (steps, parameters, teacher's metrics under `teacher/...`).
     """
 
@@ -57,10 +63,13 @@ class RunRecord(Frozen):
     key: str
     study: str
     label: str = ""
+    role: Role = "row"
     config: TrialConfig
     status: Status
     error: str | None = None
     metrics: dict[str, float] = {}
+    declared: tuple[Metric, ...] = ()
+    called: dict[str, Called] = {}
     epochs: tuple[EpochRecord, ...] = ()
     teacher_key: str | None = None
     facts: dict[str, float] = {}

@@ -22,9 +22,10 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from study.nouns.assignment import carry
+from study.nouns.config import TrialConfig
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
-from study.nouns.spec import SearchSpace, StudySpec, TrialConfig
+from study.nouns.spec import SearchSpace, StudySpec
 from study.planning.search_space import Switches, suggest, switches_of
 
 Bases = dict[Switches, TrialConfig]

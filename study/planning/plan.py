@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
 from study.nouns.records import RunRecord, StudyFiles
-from study.nouns.spec import Budget, StudySpec, TrialConfig
+from study.nouns.spec import Budget, StudySpec
 from study.planning.search_space import Switches, choices, corners, switched
 
 Resolve = Callable[[TrialConfig], TrialConfig]

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import TrialState
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
 from study.nouns.records import TUNING, RunRecord, StudyFiles
-from study.nouns.spec import Point, StudySpec, TrialConfig
+from study.nouns.spec import Point, StudySpec
 from study.planning.plan import PlannedRun, Resolve
 
 WEIGHT = "parameters.weight"

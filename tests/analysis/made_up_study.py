@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from study.nouns.config import TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.overrides import override
 from study.nouns.records import TUNING, EpochRecord, RunRecord, StudyFiles
-from study.nouns.spec import Point, SearchSpace, StudySpec, TeacherConfig, TrainingConfig, TrialConfig
+from study.nouns.spec import Point, SearchSpace, StudySpec
 
 TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
 BASE = TrialConfig(

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from study.named_studies import quickstart
+from study.nouns.config import DatasetSpec, DetectorConfig, TrialConfig
 from study.nouns.records import StudyFiles
-from study.nouns.spec import DatasetSpec, DetectorConfig, TrialConfig
 from trainables import detectors, distillers
 from trainables.datasets import ready
 from trainables.features import Batch

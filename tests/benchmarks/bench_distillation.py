@@ -22,8 +22,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from study.named_studies import quickstart
+from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.records import StudyFiles
-from study.nouns.spec import DetectorConfig, TrialConfig
 from trainables import detectors, distillers
 from trainables.datasets import ready
 from trainables.training.run_log import quietly

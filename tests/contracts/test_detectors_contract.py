@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
+from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.spec import DetectorConfig, TrialConfig
 from tests.trainables.small_detectors import SMALL, scans, small, with_few_boxes
 from trainables import detectors
 from trainables.features import Batch, Features, Map

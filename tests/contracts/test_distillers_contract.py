@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from study.nouns.spec import TrialConfig
+from study.nouns.config import TrialConfig
 from tests.trainables.small_detectors import scans, small, with_few_boxes
 from trainables import detectors, distillers
 from trainables.features import Batch, Features

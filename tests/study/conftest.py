@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import toy_study
+from ray import cloudpickle
+
+cloudpickle.register_pickle_by_value(toy_study)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ from ray import tune
 
 from study.driver.launch import Outcome, launch
 from study.nouns.assignment import compose
+from study.nouns.config import TrialConfig
 from study.nouns.records import RunRecord, StudyFiles
-from study.nouns.spec import StudySpec, TrialConfig
+from study.nouns.spec import StudySpec
 
 METRIC = "mAP/3d/moderate"
 DEFAULTS = {"local": True, "reweight": True, "neighbors": 32, "samples": 300, "temperature": 5.0}

@@ -2,7 +2,7 @@
 
 import torch
 
-from study.nouns.spec import DetectorConfig
+from study.nouns.config import DetectorConfig
 
 POINTS = 256
 SMALL = {

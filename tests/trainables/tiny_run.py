@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
-from study.nouns.spec import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from trainables import run as one_run
 
 SIMULATION = SimulationSpec(

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from small_detectors import scans, small
 
-from study.nouns.spec import TrialConfig
+from study.nouns.config import TrialConfig
 from trainables import detectors, distillers
 from trainables.datasets.kitti import evaluation
 from trainables.training.processes.shared_step import shared, together

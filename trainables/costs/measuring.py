@@ -20,8 +20,8 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from numpy.typing import NDArray
 
+from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.simulation import SimulationSpec
-from study.nouns.spec import DetectorConfig, TrialConfig
 from trainables import detectors
 from trainables.costs import paper_way
 from trainables.costs.counting import count

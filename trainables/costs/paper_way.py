@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from study.nouns.spec import DetectorConfig
+from study.nouns.config import DetectorConfig
 
 POINTS = 40_000
 

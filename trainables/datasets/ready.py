@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from study.nouns.config import DatasetSpec
 from study.nouns.records import StudyFiles
-from study.nouns.spec import DatasetSpec
 from trainables.datasets import kitti, simulated
 from trainables.datasets.whole_files import alone_in
 

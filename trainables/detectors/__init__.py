@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.nouns.config import DetectorConfig
 from study.nouns.errors import InputError, unknown_name
-from study.nouns.spec import DetectorConfig
 from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch
 

@@ -6,7 +6,7 @@ Students keep the depth and scale every width by 1/sqrt(compression): 4x halves,
 from collections.abc import Mapping
 from typing import Any
 
-from study.nouns.spec import DetectorConfig
+from study.nouns.config import DetectorConfig
 from trainables.detectors import DetectorSpec, Reading, scaled
 from trainables.detectors.parts import anchors_from_above
 from trainables.detectors.parts.taps import Tap

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from study.nouns.config import DetectorConfig
 from study.nouns.errors import InputError
-from study.nouns.spec import DetectorConfig
 from trainables.detectors import DetectorSpec, Reading, dicts
 from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch, Map, Predictions, Rows

@@ -7,8 +7,8 @@ voxel encoder takes means and has no width. PointDistiller's rows are the cells 
 from collections.abc import Mapping
 from typing import Any
 
+from study.nouns.config import DetectorConfig
 from study.nouns.errors import InputError
-from study.nouns.spec import DetectorConfig
 from trainables.detectors import DetectorSpec, Reading, scaled
 from trainables.detectors.parts import anchors_from_above
 from trainables.features import Batch, Rows

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from mmengine.runner import Runner
 
-from study.nouns.spec import DetectorConfig, TeacherConfig, TrialConfig
+from study.nouns.config import DetectorConfig, TeacherConfig, TrialConfig
 from trainables import detectors
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import digest_of

@@ -15,18 +15,19 @@ from mmengine.hooks import SyncBuffersHook
 from mmengine.registry import FUNCTIONS, init_default_scope
 from mmengine.runner import Runner
 
+from study.nouns.config import TrainingConfig, TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import EpochRecord
-from study.nouns.spec import TrainingConfig, TrialConfig
 from trainables import detectors, distillers
 from trainables.datasets import kitti
 from trainables.ops.setup import bridge
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import export_detector
-from trainables.training.epochs import EpochSeed, Journal, Trained, seed_worker
+from trainables.training.epochs import Journal, Trained
 from trainables.training.machine import peak_memory_mb, reset_peak_memory
 from trainables.training.processes.shared_step import shared
 from trainables.training.run_log import close_log_files
+from trainables.training.seeds import EpochSeed, seed_worker
 from trainables.training.student import StudentModel, parameter_count
 
 bridge.install()  # before mmdet3d is imported

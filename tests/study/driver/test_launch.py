@@ -17,14 +17,12 @@ import pytest
 import toy_study
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from ray import cloudpickle
 from toy_study import METRIC, run, toy
 
 from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
 from study.planning.same_study import only_driver
 
-cloudpickle.register_pickle_by_value(toy_study)
 REPOSITORY = Path(__file__).resolve().parents[3]
 TROUBLE = [
     {"label": "good"},

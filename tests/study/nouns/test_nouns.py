@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override, parse, validated
 from study.nouns.records import RunRecord, StudyFiles, read_record
-from study.nouns.spec import Budget, StudySpec, TrialConfig
+from study.nouns.spec import Budget, StudySpec
 
 BASE = TrialConfig(method="pointdistiller", parameters={"neighbors": 8})
 

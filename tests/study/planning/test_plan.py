@@ -10,10 +10,11 @@ from toy_study import DEFAULTS, resolve, toy
 from study import named_studies
 from study.driver.progress import duration, name_of
 from study.nouns.assignment import carry, compose
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
 from study.nouns.records import RunRecord, StudyFiles
-from study.nouns.spec import Budget, SearchSpace, StudySpec, TrialConfig
+from study.nouns.spec import Budget, SearchSpace, StudySpec
 from study.planning.plan import check_devices, expand, missing, search_bases, teachers, too_weak
 from study.planning.preview import preview
 from study.planning.same_study import first_difference

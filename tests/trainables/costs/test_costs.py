@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from analysis.published import paper_value
-from study.nouns.spec import DetectorConfig, TrialConfig
+from study.nouns.config import DetectorConfig, TrialConfig
 from trainables.costs import measuring, paper_way
 from trainables.costs.counting import count
 from trainables.datasets import kitti

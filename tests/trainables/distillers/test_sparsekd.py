@@ -9,7 +9,7 @@ import scene
 import torch
 from small_detectors import scans, small
 
-from study.nouns.spec import TrialConfig
+from study.nouns.config import TrialConfig
 from trainables import detectors
 from trainables.distillers.sparsekd import SparseKD
 from trainables.features import Batch, Features

@@ -7,8 +7,8 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.spec import TrialConfig
 from tests.trainables.small_detectors import small
 from trainables.training.checkpoints.reading import load_weights, read_weights
 from trainables.training.runner import build_detector

@@ -9,9 +9,9 @@ import pytest
 import tiny_run
 import torch
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
-from study.nouns.spec import TrialConfig
 from study.planning.plan import too_weak
 from tests.trainables.small_detectors import small
 from trainables import detectors

@@ -16,7 +16,7 @@ import torch
 from study.nouns.records import RunRecord, StudyFiles
 from trainables import run as one_run
 from trainables.datasets import ready
-from trainables.training.epochs import epoch_seed
+from trainables.training.seeds import epoch_seed
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SIMULATION = tiny_run.SIMULATION.model_copy(update={"seed": 5})
@@ -130,7 +130,7 @@ def test_two_processes_continue_where_two_processes_were_killed(broken, whole):
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     script = f"""
 from pathlib import Path
-from study.nouns.spec import TrainingConfig, TrialConfig
+from study.nouns.config import TrainingConfig, TrialConfig
 from trainables import distributed
 nowhere = Path({str(tmp_path)!r})
 distributed.train(TrialConfig(training=TrainingConfig(devices=2)), nowhere, nowhere, None, print)

@@ -10,9 +10,9 @@ import pytest
 import tiny_run
 import torch
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
-from study.nouns.spec import TrialConfig
 from trainables import run as one_run
 from trainables.datasets import ready
 from trainables.training.checkpoints.reading import load_weights

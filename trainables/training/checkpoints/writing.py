@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.spec import TrialConfig
 from trainables import detectors
 
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import torch
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
 from study.nouns.records import EpochRecord
-from study.nouns.spec import TrialConfig
 from trainables.training.epochs import Trained
 from trainables.training.failing import RankFailedError
 

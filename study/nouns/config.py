@@ -1,0 +1,151 @@
+"""What one run is: detector, data, training, teacher, method. Equal configs have equal keys."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from study.nouns.frozen import Frozen
+from study.nouns.simulation import SimulationSpec
+
+UNDISTILLED = ("teacher", "student")
+"""The two methods that train one detector alone: the teacher itself, and the student without distillation."""
+
+BROKEN_BELOW = 20.0
+"""mAP/3d/moderate that a sound KITTI checkpoint does not stay below: teachers reach 60, 16x students 50. Checkpoints
+for other coordinates were seen with 3D APs about 0 beside BEV APs of 60 (mmdetection3d issues 1340 and 1529)."""
+
+
+class DetectorConfig(Frozen):
+    """Which detector, how far it is compressed, and on which part of the scan it looks."""
+
+    name: str = Field("pointpillars", description="file name in trainables/detectors/")
+    compression: float = Field(4.0, ge=1, description="student's compression ratio; widths shrink by its square root")
+    width: float = Field(1.0, gt=0, le=1, description="scales every width of teacher and student (small teachers)")
+    pillar: float | None = Field(None, gt=0, description="voxel edge in x and y in m; null is the detector's own")
+    points: int | None = Field(None, ge=1, description="points per scan of raw-point detectors; null is their own")
+    range: tuple[float, float, float, float, float, float] | None = Field(
+        None, description="x_min, y_min, z_min, x_max, y_max, z_max in m; null is the detector's own"
+    )
+
+    @model_validator(mode="after")
+    def _range_is_a_box(self) -> "DetectorConfig":
+        if self.range and not all(low < high for low, high in zip(self.range[:3], self.range[3:], strict=True)):
+            raise ValueError(f"range must hold lows before highs (x, y, z), got {list(self.range)}")
+        return self
+
+
+class DatasetSpec(Frozen):
+    """Which scans a run learns from: a simulated set that any node can make, or a KITTI root on a disk."""
+
+    name: Literal["simulated", "kitti"] = "simulated"
+    root: Path | None = Field(None, description="folder of the data set; simulated sets choose their own when null")
+    digest: str = Field("", description="content of a root on disk (split lists, labels); filled in before launch")
+    simulation: SimulationSpec = SimulationSpec()
+
+    @model_validator(mode="after")
+    def _kitti_lies_on_a_disk(self) -> "DatasetSpec":
+        if self.name == "kitti" and self.root is None:
+            raise ValueError("dataset.name=kitti needs dataset.root (or --data DIR), the folder that holds training/")
+        return self
+
+
+class TrainingConfig(Frozen):
+    """How long and how one detector trains. null means: as the detector's own mmdet3d config says."""
+
+    epochs: int = Field(80, ge=1)
+    repeat: int = Field(2, ge=1, description="passes over the training split per epoch (mmdet3d's RepeatDataset)")
+    batch_size: int = Field(6, ge=1, description="frames per step and process; a step takes batch_size x devices")
+    devices: int = Field(1, ge=1, description="GPUs (without CUDA: processes) that train one run together")
+    sync_batch_norm: bool = Field(
+        False, description="batch norm over the frames of all devices; mmdet3d's own is over those of each"
+    )
+    learning_rate: float | None = Field(None, gt=0, description="start of the cyclic schedule (its peak is 10x)")
+    norm_momentum: float | None = Field(
+        None, gt=0, le=1, description="batch norm's weight of a new batch; mmdet3d's 0.01 is made for long schedules"
+    )
+    validate_every: int = Field(2, ge=1, description="epochs between validations; the last epoch is always validated")
+    workers: int = Field(4, ge=0, description="data loading processes; 0 loads in the training process")
+    amp: bool = Field(False, description="automatic mixed precision on CUDA; distillation terms stay in float32")
+
+
+class TeacherConfig(Frozen):
+    """Where the frozen teacher comes from: a checkpoint file, or a run of method=teacher with this training."""
+
+    checkpoint: Path | None = Field(None, description="an mmdet3d checkpoint; null trains the teacher here, once")
+    digest: str = Field("", description="content of that checkpoint file; filled in before launch")
+    minimum_ap: float | None = Field(
+        None, ge=0, le=100, description="stop below this mAP/3d/moderate; null is 20 for a checkpoint, else 0"
+    )
+    training: TrainingConfig = TrainingConfig()
+    seed: int = Field(0, ge=0)
+
+    @property
+    def floor(self) -> float:
+        """The mAP/3d/moderate below which nothing is distilled from this teacher."""
+        if self.minimum_ap is not None:
+            return self.minimum_ap
+        return 0.0 if self.checkpoint is None else BROKEN_BELOW
+
+
+class TrialConfig(Frozen):
+    """One training run. Equal content, equal `key`; an equal key is never trained twice."""
+
+    method: str = Field("student", description="teacher, student, or a file name in trainables/distillers/")
+    parameters: dict[str, Any] = Field({}, description="hyper-parameters of the method; see `run_study.py list`")
+    detector: DetectorConfig = DetectorConfig()
+    dataset: DatasetSpec = DatasetSpec()
+    training: TrainingConfig = TrainingConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    seed: int = Field(0, ge=0)
+
+    @property
+    def distills(self) -> bool:
+        """True for every method that needs a teacher."""
+        return self.method not in UNDISTILLED
+
+    @property
+    def measures(self) -> bool:
+        """True for the run of a teacher that is given as a checkpoint: it is validated, not trained."""
+        return self.method == "teacher" and self.teacher.checkpoint is not None
+
+    def identity(self) -> dict[str, Any]:
+        """The content that decides the result: no path of this machine, nothing that the method does not read."""
+        content = self.model_dump(mode="json")
+        del content["dataset"]["root"]
+        if self.dataset.name != "simulated":
+            del content["dataset"]["simulation"]
+        for training in (content["training"], content["teacher"]["training"]):
+            del training["workers"]
+            if training["devices"] == 1:
+                del training["devices"], training["sync_batch_norm"]
+        del content["teacher"]["minimum_ap"]
+        if self.teacher.checkpoint is not None and (self.distills or self.measures):
+            content["teacher"] = {"digest": self.teacher.digest}
+        elif not self.distills:
+            del content["teacher"]
+        if self.measures:
+            del content["training"], content["seed"]
+        if self.method == "teacher":
+            del content["detector"]["compression"]
+        return content
+
+    @property
+    def key(self) -> str:
+        """12 hexadecimal characters of the content's SHA-256."""
+        canonical = json.dumps(self.identity(), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def teacher_run(self) -> "TrialConfig":
+        """The run that trains this run's teacher, or validates the one that is given as a checkpoint."""
+        given = self.teacher.model_dump(include={"checkpoint", "digest", "minimum_ap"})
+        return TrialConfig(
+            method="teacher",
+            detector=self.detector,
+            dataset=self.dataset,
+            training=self.teacher.training,
+            teacher=TeacherConfig(**given),
+            seed=self.teacher.seed,
+        )
