@@ -72,3 +72,21 @@ def test_a_layer_that_is_not_the_last_is_left_to_mmdet3d():
     layer = PFNLayer(10, 16, last_layer=False)
     inputs, counts = pillars()
     assert layer(inputs, counts).shape == (200, 8, 16)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_last_of_two_layers_is_mmdet3ds_though_its_padding_is_not_zero(training):
+    torch.manual_seed(0)
+    first, ours = PFNLayer(10, 16, last_layer=False).train(training), PFNLayer(16, 16, last_layer=True).train(training)
+    torch.nn.init.uniform_(first.norm.bias, 0.5, 1)
+    theirs = copy.deepcopy(ours)
+    inputs, counts = pillars()
+    between = first(inputs, counts).detach()
+    torch.testing.assert_close(ours(between, counts), mmdet3d_forward(theirs, between))
+
+
+def test_counts_above_the_slots_mean_full_pillars():
+    ours, theirs = layers()
+    inputs, counts = pillars()
+    assert (counts == 8).any()
+    torch.testing.assert_close(ours(inputs, torch.where(counts == 8, 11, counts)), mmdet3d_forward(theirs, inputs))
