@@ -2,7 +2,8 @@
 
 `torch.nn.SyncBatchNorm` (PyTorch 2.13) refuses tensors on the CPU; it serves on GPUs. Same result but for rounding:
 mean and biased variance of all rows normalize, the unbiased variance goes into the running average (Ioffe and Szegedy,
-ICML 2015, algorithm 1, over all processes). Processes may hold different numbers of rows, also none.
+ICML 2015, algorithm 1, over all processes). Processes may hold different numbers of rows, also none. Where no process
+has a row, averages stay as they are; a single row in all has no variance and is refused, as torch's batch norm does.
 """
 
 from typing import Any
@@ -38,18 +39,26 @@ class CpuSyncBatchNorm(_BatchNorm):
 
         Returns:
             Of the same shape.
+
+        Raises:
+            ValueError: in training, one row in all processes together.
         """
         if not self.training or not dist.is_initialized():
             return super().forward(input)
         others = [axis for axis in range(input.dim()) if axis != 1]
         shape = [1, -1] + [1] * (input.dim() - 2)
-        rows = input.new_tensor([input.numel() // input.shape[1]])
-        totals = _Sum.apply(torch.cat([input.sum(others), rows]))
-        mean, rows = totals[:-1] / totals[-1], totals[-1].detach()
+        totals = _Sum.apply(torch.cat([input.sum(others), input.new_tensor([input.numel() // input.shape[1]])]))
+        rows = int(totals[-1])
+        if rows == 1:
+            raise ValueError(
+                f"batch norm needs more than 1 value per channel in training; {list(input.shape)} here is all that the "
+                "processes of this run hold together"
+            )
+        mean = totals[:-1] / max(rows, 1)
         deviation = input - mean.view(shape)
-        variance = _Sum.apply(deviation.square().sum(others)) / rows
-        if self.track_running_stats and self.running_mean is not None and self.running_var is not None:
-            self._follow(mean.detach(), variance.detach() * rows / (rows - 1))
+        variance = _Sum.apply(deviation.square().sum(others)) / max(rows, 1)
+        if rows and self.track_running_stats and self.running_mean is not None and self.running_var is not None:
+            self._follow(mean.detach(), variance.detach() * (rows / (rows - 1)))
         scale = torch.rsqrt(variance + self.eps) * (1 if self.weight is None else self.weight)
         shift = 0 if self.bias is None else self.bias.view(shape)
         return deviation * scale.view(shape) + shift
