@@ -79,9 +79,9 @@ def _on_the_cpu(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
             and type(self.norm) is nn.BatchNorm1d
             and self.norm.momentum is not None
             and aligned_distance is None
-            and num_voxels is not None
+            and inputs.device.type == "cpu"
         )
-        if not simple or inputs.device.type != "cpu" or not len(inputs) or not _padded_with_zeros(inputs, num_voxels):
+        if not simple or num_voxels is None or not len(inputs) or not _padded_with_zeros(inputs, num_voxels):
             return original(self, inputs, num_voxels, aligned_distance)
         assert isinstance(self.linear, nn.Linear)
         return pillar_maximum(inputs, num_voxels, self.linear, self.norm).unsqueeze(1)  # type: ignore[arg-type]
