@@ -81,11 +81,11 @@ def overlap(box: list[float], other: list[float]) -> float:
 
 
 def holds(box: list[float], point: list[float]) -> bool:
-    """Whether a point, in space or seen from above, lies in a box."""
+    """Whether a point, in space or seen from above, lies in a box: on its bottom and top too, on its sides not."""
     x, y, yaw = point[0] - box[0], point[1] - box[1], box[6]
     own = [x * math.cos(yaw) + y * math.sin(yaw), y * math.cos(yaw) - x * math.sin(yaw)]
-    own += [c - z for c, z in zip(point[2:], box[2:3], strict=False)]
-    return all(abs(value) <= size / 2 for value, size in zip(own, box[3:], strict=False))
+    between = all(abs(c - z) <= height / 2 for c, z, height in zip(point[2:], box[2:3], box[5:6], strict=False))
+    return between and all(abs(value) < size / 2 for value, size in zip(own, box[3:5], strict=True))
 
 
 def random_boxes(count: int, seed: int, *, spread: float = 6.0) -> torch.Tensor:

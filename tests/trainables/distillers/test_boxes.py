@@ -55,6 +55,13 @@ def test_overlaps_from_above_are_intersection_over_union():
     torch.testing.assert_close(boxes_of.overlaps(first, second).tolist(), expected, rtol=1e-6, atol=1e-7)
 
 
+def test_what_lies_on_a_side_or_on_the_top_is_in_the_box_where_mmcv_says_so():
+    on_top, on_the_front, on_the_left = [0.5, 0.5, 0.75], [2.0, 0.0, 0.0], [0.0, 1.0, 0.0]
+    places = torch.tensor([on_top, on_the_front, on_the_left])
+    assert boxes_of.inside(places, torch.tensor([CAR])).squeeze(1).tolist() == [True, False, False]
+    assert boxes_of.inside(places[:, :2], torch.tensor([CAR])).squeeze(1).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("columns", [2, 3])
 def test_places_inside_are_those_whose_offset_along_the_box_is_small(columns):
     boxes = predicted.random_boxes(9, 4)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.datasets.simulated.camera import Camera, wrap
+from trainables.ops.points_in_boxes import points_in_boxes
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,7 @@ class Frame:
 
     def points_in_boxes(self) -> np.ndarray:
         """Number of points inside each box: (M,)."""
-        counts = np.zeros(len(self.boxes), int)
-        for i, (x, y, z, length, width, height, yaw) in enumerate(self.boxes):
-            reach = np.hypot(length, width) / 2
-            near = (np.abs(self.points[:, 0] - x) < reach) & (np.abs(self.points[:, 1] - y) < reach)
-            dx, dy, dz = self.points[near, :3].T.astype(np.float64) - np.array([[x], [y], [z]])
-            along, across = np.cos(yaw) * dx + np.sin(yaw) * dy, np.cos(yaw) * dy - np.sin(yaw) * dx
-            inside = (np.abs(along) <= length / 2) & (np.abs(across) <= width / 2) & (dz >= 0) & (dz <= height)
-            counts[i] = np.count_nonzero(inside)
-        return counts
+        return points_in_boxes(self.points[:, :3], self.boxes).sum(axis=1)
 
     def label_lines(self) -> str:
         """The label file: type, truncated, occluded, alpha, 2D box, h w l, x y z, rotation_y."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.features import Predictions
@@ -75,13 +76,13 @@ def suppressed(found: Detections, threshold: float) -> Detections:
 
 
 def inside(places: Tensor, boxes: Tensor) -> Tensor:
-    """Which places lie in which box: P x 3 places in space, P x 2 places seen from above; P x M, bool."""
-    offset = places[:, None] - boxes[:, : places.shape[1]]
-    cosine, sine = boxes[:, 6].cos(), boxes[:, 6].sin()
-    along = offset[..., 0] * cosine + offset[..., 1] * sine
-    across = offset[..., 1] * cosine - offset[..., 0] * sine
-    own = torch.stack([along, across, *offset.unbind(-1)[2:]], dim=-1)
-    return (own.abs() <= boxes[:, 3 : 3 + places.shape[1]] / 2).all(-1)
+    """Which places lie in which box, its sides aside: P x 3 places in space, P x 2 seen from above; P x M, bool."""
+    solid = boxes.clone()
+    if places.shape[1] == 2:
+        places = F.pad(places, (0, 1))
+        solid[:, 2], solid[:, 5] = 0, 1
+    solid[:, 2] -= solid[:, 5] / 2  # the operator counts height from the bottom
+    return _operators().points_in_boxes_all(places[None].contiguous(), solid[None])[0].bool()
 
 
 def code_difference(student: Tensor, teacher: Tensor, angle: int | None) -> Tensor:
