@@ -12,6 +12,7 @@ from study.nouns.assignment import compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
 from study.nouns.overrides import validated
+from study.nouns.parameters import Called, Range
 from study.nouns.records import EpochRecord, RunRecord, StudyFiles
 from trainables import detectors, distillers
 from trainables.costs import measuring
@@ -37,9 +38,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
     spec = detectors.load(config.detector.name)
     parameters: dict[str, Any] = {}
     if config.distills:
-        method = distillers.load(config.method)
-        validated(method.Parameters, config.parameters, prefix="parameters")
-        parameters = method.complete(config.parameters, spec.kind)
+        method, parameters = _completed(config)
         spec.offers(method.reads_with(method.Parameters(**parameters)), config.method)
     elif config.parameters:
         names = ", ".join(config.parameters)
@@ -58,6 +57,30 @@ def weight_range(config: TrialConfig) -> tuple[float, float]:
         InputError: an unknown method, or one without distillation.
     """
     return distillers.load(config.method).weight_range
+
+
+def called(config: TrialConfig) -> dict[str, Called]:
+    """How people call the values of a run, by dotted key; empty for runs without distillation.
+
+    Raises:
+        InputError: an unknown detector, method or hyper-parameter.
+    """
+    if not config.distills:
+        return {}
+    method, parameters = _completed(config)
+    return method.called(method.Parameters(**parameters))
+
+
+def search_space(config: TrialConfig) -> dict[str, Range]:
+    """Where a search around a run looks, by dotted key; empty for runs without distillation.
+
+    Raises:
+        InputError: an unknown detector, method or hyper-parameter.
+    """
+    if not config.distills:
+        return {}
+    method, parameters = _completed(config)
+    return method.search_space(method.Parameters(**parameters))
 
 
 def run(
@@ -79,6 +102,7 @@ def run(
     """
     folder = files.run(config.key)
     begin = {"key": config.key, "study": files.study, "label": label, "config": config, **origin()}
+    begin["called"] = called(config)
     start = perf_counter()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +153,13 @@ def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | N
     if not path.exists():
         raise InputError(f"the teacher {key} has not been trained or validated: {path} does not exist")
     return path, key
+
+
+def _completed(config: TrialConfig) -> tuple[type[distillers.Distiller], dict[str, Any]]:
+    """The method of a run that distills, and every hyper-parameter of it."""
+    method = distillers.load(config.method)
+    validated(method.Parameters, config.parameters, prefix="parameters")
+    return method, method.complete(config.parameters, detectors.load(config.detector.name).kind)
 
 
 def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[[EpochRecord], None]) -> dict[str, Any]:

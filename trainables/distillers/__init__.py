@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from study.nouns.errors import unknown_name
 from study.nouns.frozen import Frozen, allowed
+from study.nouns.parameters import Called, Range
 from trainables.features import Batch, Features
 
 UNDISTILLED = {
@@ -57,6 +58,25 @@ class Distiller(nn.Module):
             pydantic.ValidationError: an unknown name or a value out of range.
         """
         return cls.Parameters(**parameters).model_dump()
+
+    @classmethod
+    def called(cls, parameters: Any) -> dict[str, Called]:
+        """How people call the values of a run (by dotted key) that this method lets them vary.
+
+        Args:
+            parameters: complete hyper-parameters, as what they mean may follow from each other.
+        """
+        return {"parameters.weight": Called(symbol="weight", title="weight of the loss")}
+
+    @classmethod
+    def search_space(cls, parameters: Any) -> dict[str, Range]:
+        """Where a search looks for the values of a run, by dotted key; each of them is `called` something.
+
+        Args:
+            parameters: complete hyper-parameters of the run around which is searched.
+        """
+        low, high = cls.weight_range
+        return {"parameters.weight": Range(low=low, high=high, log=True)}
 
     def __init__(self, parameters: Any, student: Features, teacher: Features) -> None:
         """Build the adapters.

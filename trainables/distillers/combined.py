@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
 from study.nouns.overrides import validated
+from study.nouns.parameters import Called
 from trainables.distillers import Distiller, load
 from trainables.features import Batch, Features
 
@@ -54,6 +55,15 @@ class Combined(Distiller):
             found = ", ".join(f"{name}={mode}" for name, mode in modes.items())
             raise InputError(f"parameters.methods must agree on one teacher_mode, got {found}")
         return whole
+
+    @classmethod
+    def called(cls, parameters: Any) -> dict[str, Called]:
+        """Its own weight, and what each part's values are called."""
+        names = super().called(parameters)
+        for part, options in _parts(parameters).items():
+            for key, called in load(part).called(options).items():
+                names[key.replace("parameters.", f"parameters.methods.{part}.", 1)] = called
+        return names
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
+from study.nouns.parameters import Called, Range
 from trainables.distillers import Distiller
 from trainables.distillers.parts.neighbor_graphs import GraphConvolution, neighbors_of, select
 from trainables.features import Batch, Features, Rows
@@ -110,6 +111,33 @@ class PointDistiller(Distiller):
             whole.update(temperature=None, reweight_by=None, reweight_over=None)
         return whole
 
+    @classmethod
+    def called(cls, parameters: Any) -> dict[str, Called]:
+        """The paper's letters; the unit of tau is that of what it divides."""
+        unit = "points per pillar" if _divides_points(parameters) else "the feature's unit"
+        whole = "batch" if parameters.scope == "batch" else "frame"
+        return {
+            "parameters.neighbors": Called(symbol="K", title="neighbors per local graph"),
+            "parameters.samples": Called(symbol="N", title=f"distilled rows per {whole}"),
+            "parameters.temperature": Called(symbol="τ", title="temperature of the weights", unit=unit),
+            "parameters.local": Called(symbol="LD", title="local distillation", switch=True),
+            "parameters.reweight": Called(symbol="RL", title="reweighted learning", switch=True),
+        }
+
+    @classmethod
+    def search_space(cls, parameters: Any) -> dict[str, Range]:
+        """K and tau where they are read, N, and the switches. A KITTI frame has about 5,500 pillars."""
+        local, reweight = {"parameters.local": True}, {"parameters.reweight": True}
+        tau = (0.5, 50.0) if _divides_points(parameters) else (0.05, 5.0)
+        most = 12000 if parameters.scope == "batch" else 4000
+        return {
+            "parameters.neighbors": Range(low=4, high=256, log=True, integer=True, when=local),
+            "parameters.samples": Range(low=64, high=most, log=True, integer=True),
+            "parameters.temperature": Range(low=tau[0], high=tau[1], log=True, when=reweight),
+            "parameters.local": Range(choices=(True, False)),
+            "parameters.reweight": Range(choices=(True, False)),
+        }
+
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
         self.options: Any = parameters  # complete: None only where the form does not read a value
@@ -197,6 +225,11 @@ class PointDistiller(Distiller):
             return torch.full_like(importance, float(scans or 1))
         source = importance if self.options.reweight_by == "importance" else graphs.detach().flatten(1).amax(1)
         return len(source) * torch.softmax(source / self.options.temperature, dim=0)
+
+
+def _divides_points(parameters: Any) -> bool:
+    """Whether tau divides numbers of LiDAR points."""
+    return parameters.importance == "points" and parameters.reweight_by != "graph"
 
 
 def _distance(student: Tensor, teacher: Tensor, weights: Tensor, distance: str) -> Tensor:

@@ -40,6 +40,7 @@ def test_a_record_holds_losses_and_metrics_and_where_they_come_from(distilled):
     assert all(0 <= value <= 100 for value in distilled.metrics.values())
     assert distilled.metrics == distilled.epochs[-1].metrics
     assert distilled.epochs[0].metrics == {}
+    assert distilled.called["parameters.neighbors"].symbol == "K"
     assert distilled.versions["mmdet3d"] == "1.4.0"
     assert distilled.peak_memory_mb > 100
     assert all(0 < epoch.step_seconds * 2 <= epoch.seconds for epoch in distilled.epochs)  # two steps an epoch
