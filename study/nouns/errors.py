@@ -5,12 +5,12 @@ class InputError(ValueError):
     """Input that cannot be used. The message says what was expected, what was found, and where."""
 
 
-def unknown_name(kind: str, name: str, available: list[str]) -> InputError:
-    """The answer to a name that does not exist: the nearest existing one, then all of them."""
+def unknown_name(kind: str, name: str, available: list[str], near: list[str] | None = None) -> InputError:
+    """The answer to a name that does not exist: the nearest existing ones (given, or found here), then all of them."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, available, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = get_close_matches(name, available, n=1) if near is None else near
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return InputError(f"unknown {kind} {name!r}.{hint} Available: {', '.join(sorted(available))}.")
 
 
