@@ -8,6 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 from study.nouns.errors import InputError, unknown_name
 
+FREE = frozenset({"parameters", "options"})
+"""Below these, keys are checked by the method or the data set that takes them: their names are not known here."""
+
 Noun = TypeVar("Noun", bound=BaseModel)
 
 
@@ -61,13 +64,11 @@ def _replace(content: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     place: Any = content
     for depth, name in enumerate([*parents, last]):
-        # A method's parameters are checked by the method itself: their names are not known here.
-        inside_parameters = depth > 0 and [*parents, last][depth - 1] == "parameters"
         if not isinstance(place, dict):
             raise InputError(f"{path}: {'.'.join(parents[:depth])} holds no further keys")
-        if name not in place and not inside_parameters:
+        if name not in place and not FREE.intersection(parents[:depth]):
             prefix = "".join(f"{part}." for part in parents[:depth])
             raise unknown_name("key", path, [prefix + key for key in place])
         if depth < len(parents):
-            place = place[name]
+            place = place.setdefault(name, {})
     place[last] = value
