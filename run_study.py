@@ -26,13 +26,11 @@ USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line it cannot read; it exports only this subclass of it."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-prepare = typer.Typer(no_args_is_help=True, help="Make a data set ready for training.")
-app.add_typer(prepare, name="prepare")
 
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=3.")]
-Data = Annotated[Path | None, typer.Option(help="A KITTI root prepared by `prepare kitti`; without it: simulated.")]
+Data = Annotated[Path | None, typer.Option(help="A root made ready by `prepare`; without it: simulated.")]
 Results = Annotated[Path, typer.Option(help="Folder of all studies' results.")]
-Force = Annotated[bool, typer.Option("--force", help="Distill also from a teacher below its teacher.minimum_ap.")]
+Force = Annotated[bool, typer.Option("--force", help="Distill also from a teacher below its teacher.minimum.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -89,7 +87,7 @@ def trial(
     from trainables.datasets.ready import ensure
 
     base = TrialConfig()
-    config = one_run.resolve(override(base, {**_dataset(data, ""), **dict(map(parse, set_))}))
+    config = one_run.resolve(override(base, {**_dataset(data, base, ""), **dict(map(parse, set_))}))
     files = StudyFiles(results, name)
     ensure(config.dataset, files, _progress())
     if config.distills:
@@ -117,12 +115,13 @@ def list_(as_json: Json = False) -> None:
     """Studies, detectors, methods, tables and figures."""
     from analysis import listing
     from study import named_studies as studies
-    from trainables import detectors, distillers
+    from trainables import datasets, detectors, distillers
 
     content = {
         "studies": [{"name": name, "description": study().question} for name, study in studies.STUDIES.items()],
         "detectors": detectors.describe(),
         "methods": distillers.describe(),
+        "data sets": datasets.describe(),
         "tables": [{"name": name, "description": table.TITLE} for name, table in listing.tables().items()],
         "figures": [{"name": name, "description": figure.TITLE} for name, figure in listing.figures().items()],
     }
@@ -155,10 +154,11 @@ def complexity(
     from trainables.costs import measuring as costs
 
     names = [name for name in detector or families.names() if families.load(name)]
-    scan, rows = costs.scan_of(data), []
+    rows: list[dict[str, Any]] = []
     if not as_json:
         print(cost_table.heading())
     for name in names:
+        scan = costs.scan_of(name, data)
         for ratio in cost_table.compressions(name):
             config = DetectorConfig(name=name, compression=ratio)
             cost = costs.measure(config, teacher=ratio == 1, scan=scan, repeats=repeats)
@@ -169,46 +169,33 @@ def complexity(
     print(json.dumps(rows, indent=1) if as_json else f"\n{cost_table.notes(rows, origin)}")
 
 
-@prepare.command()
-def simulated(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set: see `list`.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Its root; of one that is made, where to put it.")],
     set_: Set = [],  # noqa: B006
-    picture: Annotated[Path | None, typer.Option(help="Also draw some frames from above, with boxes.")] = None,
-    compare: Annotated[Path | None, typer.Option(help="A KITTI root to print statistics of, beside these.")] = None,
-) -> None:
-    """Simulate a LiDAR data set in KITTI's format, and prepare it."""
-    from study.nouns.simulation import SimulationSpec
-    from trainables.datasets import kitti
-    from trainables.datasets import simulated as simulator
-
-    spec = override(SimulationSpec(), dict(map(parse, set_)))
-    progress = _progress()
-    simulator.write(spec, directory, lambda done, total: progress("simulate", done, total))
-    kitti.prepare(directory, progress=progress)
-    print(simulator.resemblance(directory, compare))
-    if picture is not None:
-        numbers = [f"{number:06d}" for number in range(min(6, spec.frames))]
-        print(f"picture: {simulator.draw(simulator.read_frames(directory, numbers), picture)}")
-
-
-@prepare.command(name="kitti")
-def kitti_(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds training/ and ImageSets/.")],
     into: Annotated[Path | None, typer.Option(help="Write here instead, with links to the raw files.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also draw some frames from above, with boxes.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="A root to print statistics of, beside these.")] = None,
 ) -> None:
-    """Make KITTI's info files, reduced clouds and ground-truth database."""
-    from trainables.datasets import kitti
+    """Make a data set ready for training: its info files, reduced scans, and what else training reads."""
+    from study.nouns.overrides import validated
+    from trainables import datasets
 
-    kitti.prepare(directory, into=into, progress=_progress())
-    kitti.check(into or directory, deep=True)
-    print(f"{into or directory} is ready: run_study.py run quickstart --data {into or directory}")
+    data_set = datasets.load(name)
+    options = override(validated(data_set.Options, {}), dict(map(parse, set_)))
+    data_set.prepare(directory, options, into=into, progress=_progress())
+    data_set.check(into or directory, deep=True)
+    print(data_set.report(into or directory, options, compare))
+    if picture is not None:
+        print(f"picture: {data_set.draw(into or directory, picture)}")
 
 
 def _study(study: str, changes: list[str], data: Path | None, name: str | None, seeds: str | None) -> StudySpec:
     from study import named_studies
 
     spec = named_studies.get(study)
-    overrides: dict[str, Any] = _dataset(data, "base.")
+    overrides: dict[str, Any] = _dataset(data, spec.base, "base.")
     if name is not None:
         overrides["name"] = name
     if seeds is not None:
@@ -219,8 +206,15 @@ def _study(study: str, changes: list[str], data: Path | None, name: str | None, 
     return override(spec, {**overrides, **dict(map(parse, changes))})
 
 
-def _dataset(data: Path | None, prefix: str) -> dict[str, Any]:
-    return {} if data is None else {f"{prefix}dataset": {"name": "kitti", "root": str(data.absolute())}}
+def _dataset(data: Path | None, base: TrialConfig, prefix: str) -> dict[str, Any]:
+    """The overrides that put a root in the place of a study's own data set."""
+    if data is None:
+        return {}
+    from trainables import datasets
+
+    name = datasets.recognized(data)
+    options = base.dataset.options if name == base.dataset.name else {}
+    return {f"{prefix}dataset": {"name": name, "root": str(data.absolute()), "options": options}}
 
 
 def _train(config: TrialConfig, files: StudyFiles, label: str) -> RunRecord:

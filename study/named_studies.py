@@ -13,7 +13,6 @@ import yaml
 from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.errors import InputError, unknown_name
 from study.nouns.overrides import validated
-from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
 from study.nouns.spec import Budget, Point, SearchSpace, StudySpec, Tuning
 
 KITTI_SCHEDULE = TrainingConfig(epochs=80, repeat=2, batch_size=6, validate_every=2)
@@ -42,15 +41,17 @@ def quickstart() -> StudySpec:
     Minutes on two cores: simulated scans of a short street, a half-width PointPillars on a small canvas of 0.32 m
     pillars. The street ends where the canvas does, as objects beyond it would count as missed.
     """
-    street = SceneSpec(extent_m=24, cars=8, vans=0.5, pedestrians=5.5, cyclists=4, walls=6, trees=6, poles=4)
-    simulation = SimulationSpec(train_frames=320, val_frames=120, scene=street, sensor=SensorSpec(field_of_view_deg=90))
+    street = {
+        "extent_m": 24, "cars": 8, "vans": 0.5, "pedestrians": 5.5, "cyclists": 4, "walls": 6, "trees": 6, "poles": 4
+    }  # fmt: skip
+    simulation = {"train_frames": 320, "val_frames": 120, "scene": street, "sensor": {"field_of_view_deg": 90}}
     base = TrialConfig(
         method="pointdistiller",
         parameters={"neighbors": 16, "samples": 256, "temperature": 5.0},
         detector=DetectorConfig(
             name="pointpillars", compression=4, width=0.5, pillar=0.32, range=(0, -11.52, -3, 23.04, 11.52, 1)
         ),
-        dataset=DatasetSpec(name="simulated", simulation=simulation),
+        dataset=DatasetSpec(name="simulated", options=simulation),
         training=TrainingConfig(epochs=5, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=2, workers=0),
         teacher=TeacherConfig(
             training=TrainingConfig(epochs=12, repeat=1, batch_size=4, norm_momentum=0.1, validate_every=4, workers=0)

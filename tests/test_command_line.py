@@ -108,12 +108,12 @@ def test_a_dry_run_names_the_runs_and_starts_nothing(tmp_path):
 
 def test_list_prints_one_json_document():
     content = json.loads(command("list", "--json").stdout)
-    assert set(content) == {"studies", "detectors", "methods", "tables", "figures"}
+    assert set(content) == {"studies", "detectors", "methods", "data sets", "tables", "figures"}
     assert "quickstart" in {entry["name"] for entry in content["studies"]}
     assert all(entry["description"] for entries in content.values() for entry in entries)
 
 
-FEW = ["--set", "base.dataset.simulation.train_frames=1", "--set", "base.dataset.simulation.val_frames=1"]
+FEW = ["--set", "base.dataset.options.train_frames=1", "--set", "base.dataset.options.val_frames=1"]
 WRONG = [
     (["run", "quickstrat"], "Did you mean 'quickstart'?"),
     (["run", "no_such_file.yaml"], "no_such_file.yaml"),

@@ -11,10 +11,11 @@ import torch
 from study.nouns.assignment import compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
+from study.nouns.metrics import Metric
 from study.nouns.overrides import validated
 from study.nouns.parameters import Called, Range
 from study.nouns.records import EpochRecord, RunRecord, StudyFiles
-from trainables import detectors, distillers
+from trainables import datasets, detectors, distillers
 from trainables.costs import measuring
 from trainables.datasets import ready
 from trainables.training import given_teacher, runner
@@ -44,9 +45,10 @@ def resolve(config: TrialConfig) -> TrialConfig:
         names = ", ".join(config.parameters)
         raise InputError(f"method {config.method} has no parameters, got parameters.{names}")
     teacher = given_teacher.checked(config) if config.distills or config.measures else config.teacher
-    changes = {"parameters": parameters, "dataset": ready.with_digest(config.dataset), "teacher": teacher}
+    changes = {"parameters": parameters, "dataset": ready.checked(config.dataset), "teacher": teacher}
     resolved = config.model_copy(update=changes)
-    spec.load(config.detector, teacher=not config.distills and config.method == "teacher")  # does the range fit?
+    cfg = spec.load(config.detector, teacher=not config.distills and config.method == "teacher")  # does the range fit?
+    datasets.fit(cfg, config.dataset, config.detector.name)
     return resolved
 
 
@@ -83,6 +85,15 @@ def search_space(config: TrialConfig) -> dict[str, Range]:
     return method.search_space(method.Parameters(**parameters))
 
 
+def metrics_of(config: TrialConfig) -> tuple[Metric, ...]:
+    """What a validation of the run gives, as its data set's evaluator declares it.
+
+    Raises:
+        InputError: an unknown data set.
+    """
+    return datasets.load(config.dataset.name).evaluator.metrics
+
+
 def run(
     config: TrialConfig, files: StudyFiles, label: str = "", tell: Callable[[EpochRecord], None] | None = None
 ) -> RunRecord:
@@ -103,6 +114,7 @@ def run(
     folder = files.run(config.key)
     begin = {"key": config.key, "study": files.study, "label": label, "config": config, **origin()}
     begin["called"] = called(config)
+    begin["declared"] = metrics_of(config)
     start = perf_counter()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +178,9 @@ def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[
     """What a training leaves in the record."""
     root = ready.ensure(config.dataset, files)
     teacher, teacher_key = teacher_checkpoint(config, files)
-    counted = {"gflops": measuring.gflops(config.detector, root, teacher=config.method == "teacher")}
+    counted = {
+        "gflops": measuring.gflops(config.detector, config.dataset.name, root, teacher=config.method == "teacher")
+    }
     train = starting.train if config.training.devices > 1 else runner.train
     trained = train(config, root, folder, teacher, tell)
     above = files.teachers().record(teacher_key) if teacher_key else None
@@ -183,7 +197,7 @@ def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[
 def _measure(config: TrialConfig, files: StudyFiles, folder: Path) -> dict[str, Any]:
     """What the validation of a given teacher leaves in the record; its weights lie where a trained teacher's would."""
     root = ready.ensure(config.dataset, files)
-    counted = measuring.gflops(config.detector, root, teacher=True)
+    counted = measuring.gflops(config.detector, config.dataset.name, root, teacher=True)
     start = perf_counter()
     reset_peak_memory()
     teacher, metrics = given_teacher.measure(config, root, folder)

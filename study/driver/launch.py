@@ -58,7 +58,7 @@ def launch(
         files: where everything of this study lies.
         address: `local` starts a Ray of its own; `auto` or `host:port` joins that cluster.
         resume: go on with the study that is already there.
-        force: distill also from a teacher below its `teacher.minimum_ap`.
+        force: distill also from a teacher below its `teacher.minimum`.
         say: where the lines of progress go.
 
     Returns:

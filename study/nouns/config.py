@@ -3,19 +3,15 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from study.nouns.frozen import Frozen
-from study.nouns.simulation import SimulationSpec
+from study.nouns.metrics import Metric
 
 UNDISTILLED = ("teacher", "student")
 """The two methods that train one detector alone: the teacher itself, and the student without distillation."""
-
-BROKEN_BELOW = 20.0
-"""mAP/3d/moderate that a sound KITTI checkpoint does not stay below: teachers reach 60, 16x students 50. Checkpoints
-for other coordinates were seen with 3D APs about 0 beside BEV APs of 60 (mmdetection3d issues 1340 and 1529)."""
 
 
 class DetectorConfig(Frozen):
@@ -38,18 +34,12 @@ class DetectorConfig(Frozen):
 
 
 class DatasetSpec(Frozen):
-    """Which scans a run learns from: a simulated set that any node can make, or a KITTI root on a disk."""
+    """Which scans a run learns from: of a data set that any node can make, or of one that lies on a disk."""
 
-    name: Literal["simulated", "kitti"] = "simulated"
-    root: Path | None = Field(None, description="folder of the data set; simulated sets choose their own when null")
+    name: str = Field("simulated", description="folder name in trainables/datasets/")
+    root: Path | None = Field(None, description="its folder; a data set that is made chooses its own when null")
     digest: str = Field("", description="content of a root on disk (split lists, labels); filled in before launch")
-    simulation: SimulationSpec = SimulationSpec()
-
-    @model_validator(mode="after")
-    def _kitti_lies_on_a_disk(self) -> "DatasetSpec":
-        if self.name == "kitti" and self.root is None:
-            raise ValueError("dataset.name=kitti needs dataset.root (or --data DIR), the folder that holds training/")
-        return self
+    options: dict[str, Any] = Field({}, description="what the data set takes; see `run_study.py list`")
 
 
 class TrainingConfig(Frozen):
@@ -76,18 +66,19 @@ class TeacherConfig(Frozen):
 
     checkpoint: Path | None = Field(None, description="an mmdet3d checkpoint; null trains the teacher here, once")
     digest: str = Field("", description="content of that checkpoint file; filled in before launch")
-    minimum_ap: float | None = Field(
-        None, ge=0, le=100, description="stop below this mAP/3d/moderate; null is 20 for a checkpoint, else 0"
+    minimum: float | None = Field(
+        None,
+        description="stop below this value of the metric that judges teachers; null is that metric's own floor for a "
+        "checkpoint, else none",
     )
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(0, ge=0)
 
-    @property
-    def floor(self) -> float:
-        """The mAP/3d/moderate below which nothing is distilled from this teacher."""
-        if self.minimum_ap is not None:
-            return self.minimum_ap
-        return 0.0 if self.checkpoint is None else BROKEN_BELOW
+    def floor(self, judged_by: Metric) -> float | None:
+        """The value that this teacher must not be worse than, or nothing is distilled from it; None judges nothing."""
+        if self.minimum is not None:
+            return self.minimum
+        return None if self.checkpoint is None else judged_by.floor
 
 
 class TrialConfig(Frozen):
@@ -115,13 +106,11 @@ class TrialConfig(Frozen):
         """The content that decides the result: no path of this machine, nothing that the method does not read."""
         content = self.model_dump(mode="json")
         del content["dataset"]["root"]
-        if self.dataset.name != "simulated":
-            del content["dataset"]["simulation"]
         for training in (content["training"], content["teacher"]["training"]):
             del training["workers"]
             if training["devices"] == 1:
                 del training["devices"], training["sync_batch_norm"]
-        del content["teacher"]["minimum_ap"]
+        del content["teacher"]["minimum"]
         if self.teacher.checkpoint is not None and (self.distills or self.measures):
             content["teacher"] = {"digest": self.teacher.digest}
         elif not self.distills:
@@ -140,7 +129,7 @@ class TrialConfig(Frozen):
 
     def teacher_run(self) -> "TrialConfig":
         """The run that trains this run's teacher, or validates the one that is given as a checkpoint."""
-        given = self.teacher.model_dump(include={"checkpoint", "digest", "minimum_ap"})
+        given = self.teacher.model_dump(include={"checkpoint", "digest", "minimum"})
         return TrialConfig(
             method="teacher",
             detector=self.detector,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.metrics import judge
 from study.nouns.overrides import override
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Budget, StudySpec
@@ -12,9 +13,6 @@ from study.planning.search_space import Switches, choices, corners, switched
 
 Resolve = Callable[[TrialConfig], TrialConfig]
 """Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
-
-TEACHING = "mAP/3d/moderate"
-"""What a teacher is judged by, whatever the study asks about: BEV AP can look right where 3D boxes are wrong."""
 
 
 class PlannedRun(NamedTuple):
@@ -103,13 +101,16 @@ def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:
 
 def too_weak(teacher: TrialConfig, record: RunRecord) -> str | None:
     """Why nothing should be distilled from a teacher that was trained or measured, or None where it is good enough."""
-    reached, floor = record.metrics.get(TEACHING), teacher.teacher.floor
-    if reached is None or reached >= floor:
+    metric = judge(record.declared)
+    if metric is None:
+        return None
+    reached, floor = record.metrics.get(metric.name), teacher.teacher.floor(metric)
+    if reached is None or floor is None or not metric.better(floor, reached):
         return None
     return (
-        f"the teacher {teacher.teacher.checkpoint or teacher.key} reaches {reached:.1f} {TEACHING} on the validation "
-        f"split, below teacher.minimum_ap={floor:g}. Checkpoints from before mmdet3d 1.0 score low under its "
-        "coordinates. Give another, or set teacher.minimum_ap, or distill from this one with --force"
+        f"the teacher {teacher.teacher.checkpoint or teacher.key} reaches {reached:.1f} {metric.name} on the "
+        f"validation split, below teacher.minimum={floor:g}. Checkpoints from before mmdet3d 1.0 score low under its "
+        "coordinates. Give another, or set teacher.minimum, or distill from this one with --force"
     )
 
 

@@ -16,7 +16,7 @@ FREE = (
     "base.dataset.root",
     "base.training.workers",
     "base.teacher.training.workers",
-    "base.teacher.minimum_ap",
+    "base.teacher.minimum",
 )
 """Fields that may change between launches: none of them decides what a run's result is."""
 

@@ -43,13 +43,11 @@ def measure(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -
 
 def _rounds(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -> list[float]:
     quick = quickstart().base
-    simulation = quick.dataset.simulation.model_copy(
-        update={"train_frames": 2 * arguments.batch, "val_frames": 1, "scene": type(quick.dataset.simulation)().scene}
-    )
+    options = {"train_frames": 2 * arguments.batch, "val_frames": 1, "sensor": quick.dataset.options["sensor"]}
     training = quick.training.model_copy(update={"batch_size": arguments.batch})
     config = TrialConfig(
         method="student", detector=DetectorConfig(name=name, compression=arguments.compression), training=training,
-        dataset=DatasetSpec(simulation=simulation),
+        dataset=DatasetSpec(options=options),
     )  # fmt: skip
     root = ready.ensure(config.dataset, StudyFiles(folder, "bench"))
     runner, _ = build_runner(config, root, folder / "run", None, lambda epoch: None)

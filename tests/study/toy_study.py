@@ -16,10 +16,12 @@ from ray import tune
 from study.driver.launch import Outcome, launch
 from study.nouns.assignment import compose
 from study.nouns.config import TrialConfig
+from study.nouns.metrics import Metric
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 
 METRIC = "mAP/3d/moderate"
+DECLARED = (Metric(name=METRIC, title="top of the parabola", low=-100, high=100, floor=20),)
 DEFAULTS = {"local": True, "reweight": True, "neighbors": 32, "samples": 300, "temperature": 5.0}
 
 
@@ -63,7 +65,7 @@ def train(tune_config: dict[str, Any]) -> None:
 
 def write(files: StudyFiles, config: TrialConfig, label: str, **rest: Any) -> None:
     """Keep the record of a run."""
-    files.write(RunRecord(key=config.key, study=files.study, label=label, config=config, **rest))
+    files.write(RunRecord(key=config.key, study=files.study, label=label, config=config, declared=DECLARED, **rest))
 
 
 def toy(**changes: Any) -> StudySpec:

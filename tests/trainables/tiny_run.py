@@ -6,8 +6,8 @@ from typing import Any
 from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
-from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
 from trainables import run as one_run
+from trainables.datasets.simulated.spec import SceneSpec, SensorSpec, SimulationSpec
 
 SIMULATION = SimulationSpec(
     train_frames=6,
@@ -19,7 +19,7 @@ TRAINING = TrainingConfig(epochs=2, repeat=1, batch_size=3, validate_every=2, wo
 BASE = TrialConfig(
     method="student",
     detector=DetectorConfig(width=0.25, pillar=0.8, range=(0, -12.8, -3, 25.6, 12.8, 1)),
-    dataset=DatasetSpec(simulation=SIMULATION),
+    dataset=DatasetSpec(options=SIMULATION.model_dump(mode="json")),
     training=TRAINING,
     teacher=TeacherConfig(training=TRAINING),
 )
@@ -44,7 +44,7 @@ def options(results: Path) -> list[str]:
     """The base run as options of `run_study.py trial`."""
     sets = {
         "detector.width": 0.25, "detector.pillar": 0.8, "detector.range": "[0,-12.8,-3,25.6,12.8,1]",
-        "dataset.simulation": SIMULATION.model_dump_json(),
+        "dataset.options": SIMULATION.model_dump_json(),
         **{f"{whose}training.{name}": value
            for whose in ("", "teacher.") for name, value in TRAINING.model_dump(exclude_none=True).items()},
     }  # fmt: skip

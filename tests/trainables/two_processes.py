@@ -104,7 +104,7 @@ def validate(root: Path) -> dict[str, float]:
     from mmengine.dataset import DefaultSampler
 
     dataset = _validation(root)
-    metric = evaluation.EmptyFrameKittiMetric(ann_file=str(root / "kitti_infos_val.pkl"))
+    metric = evaluation.DevkitMetric(ann_file=str(root / "kitti_infos_val.pkl"))
     metric.dataset_meta = dataset.metainfo
     for index in DefaultSampler(dataset, shuffle=False):
         truth = dataset.get_data_info(index)["eval_ann_info"]

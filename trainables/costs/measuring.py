@@ -20,13 +20,11 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from numpy.typing import NDArray
 
-from study.nouns.config import DetectorConfig, TrialConfig
-from study.nouns.simulation import SimulationSpec
-from trainables import detectors
+from study.nouns.config import DatasetSpec, DetectorConfig, TrialConfig
+from study.nouns.errors import InputError
+from trainables import datasets, detectors
 from trainables.costs import paper_way
 from trainables.costs.counting import count
-from trainables.datasets import kitti, simulated
-from trainables.datasets.kitti.layout import REDUCED, read_split, split_list
 from trainables.ops.setup import bridge
 from trainables.training.machine import origin, peak_memory_mb, reset_peak_memory
 from trainables.training.runner import build_detector
@@ -76,7 +74,7 @@ def measure(config: DetectorConfig, *, teacher: bool, scan: Scan, repeats: int =
 
     Args:
         config: which detector; its compression is left out for the teacher.
-        scan: (P, 4) points x, y, z (m) and reflectance inside the camera's image.
+        scan: (P, C) points of a data set that the detector can learn from, as `scan_of` gives them.
         repeats: timed frames, after a warm-up.
 
     Raises:
@@ -107,34 +105,39 @@ def measure(config: DetectorConfig, *, teacher: bool, scan: Scan, repeats: int =
 
 
 @cache
-def gflops(config: DetectorConfig, root: Path, *, teacher: bool) -> float:
-    """Billions of multiply-adds of a detector, untrained, on the first validation scan of a prepared root."""
+def gflops(config: DetectorConfig, dataset: str, root: Path, *, teacher: bool) -> float:
+    """Billions of multiply-adds of a detector, untrained, on the first validation scan of a data set's root."""
     with _silent():
-        return count(_built(config, teacher), packed(config, scan_of(root))).multiply_adds / 1e9
+        return count(_built(config, teacher), packed(config, datasets.load(dataset).scan(root))).multiply_adds / 1e9
 
 
-def scan_of(root: Path | None) -> Scan:
-    """The first validation scan of a prepared KITTI root, or a simulated one; both cut to the camera's image.
+@cache
+def scan_of(detector: str, root: Path | None) -> Scan:
+    """A scan that a detector can read: of a prepared root, or of a data set that needs none.
 
     Raises:
-        InputError: the root is not prepared, or the scan cannot be read.
+        InputError: the detector cannot read what lies in the root, the root is not prepared, or there is no data set
+            of the detector that needs no root.
     """
-    if root is None:
-        frame = simulated.simulate(SimulationSpec(), 0)
-        return frame.points[frame.camera.sees(frame.points)]
-    kitti.check(root)
-    name = read_split(split_list(root, "val"))[0]
-    return kitti.read_scan(root / "training" / REDUCED / f"{name}.bin")
+    config = detectors.load(detector).load(DetectorConfig(name=detector), teacher=True)
+    if root is not None:
+        dataset = datasets.recognized(root)
+        datasets.fit(config, DatasetSpec(name=dataset), detector)
+        return datasets.load(dataset).scan(root)
+    for name in datasets.serving(config):
+        if datasets.load(name).made:
+            return datasets.load(name).scan(None)
+    raise InputError(f"a scan for {detector} needs a root: --data DIR ({', '.join(datasets.serving(config))})")
 
 
 def packed(config: DetectorConfig, scan: Scan) -> dict[str, Any]:
     """A scan as the detector's own test pipeline packs it: a batch of one, without ground truth."""
     cfg = detectors.load(config.name).load(config, teacher=True)
-    _, *steps = cfg.test_dataloader.dataset.pipeline
+    steps = [step for step in cfg.test_dataloader.dataset.pipeline if not step.type.startswith("Load")]
     if config.range is not None:
         detectors.lay_range(steps, config.range)
     boxes = {"box_type_3d": LiDARInstance3DBoxes, "box_mode_3d": Box3DMode.LIDAR}
-    return pseudo_collate([Compose(steps)({"points": LiDARPoints(scan, points_dim=4), **boxes})])
+    return pseudo_collate([Compose(steps)({"points": LiDARPoints(scan, points_dim=scan.shape[1]), **boxes})])
 
 
 def _latency_ms(network: Any, frame: dict[str, Any], repeats: int) -> float:

@@ -1,50 +1,70 @@
-"""From a DatasetSpec to a prepared folder: simulated where it is needed, checked where it lies on a disk."""
+"""From a DatasetSpec to a prepared folder: made where it is needed, checked where it lies on a disk."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from study.nouns.config import DatasetSpec
+from study.nouns.errors import InputError
+from study.nouns.overrides import validated
 from study.nouns.records import StudyFiles
-from trainables.datasets import kitti, simulated
+from trainables import datasets
+from trainables.datasets import Progress
 from trainables.datasets.whole_files import alone_in
 
-Progress = Callable[[str, int, int], None]
+
+def checked(dataset: DatasetSpec) -> DatasetSpec:
+    """The spec with every option of its data set and the content of its root, so that other labels make other keys.
+
+    Raises:
+        InputError: an unknown data set or option, a value out of range, a root that is missing or cannot be used.
+    """
+    data_set = datasets.load(dataset.name)
+    options = _options(dataset).model_dump(mode="json")
+    if data_set.made:
+        return dataset.model_copy(update={"options": options})
+    root = _root(dataset)
+    if dataset.digest:
+        return dataset.model_copy(update={"options": options})
+    data_set.check(root)
+    return dataset.model_copy(update={"options": options, "digest": data_set.digest(root)})
 
 
 def folder_of(dataset: DatasetSpec, files: StudyFiles) -> Path:
-    """Where the data set lies. A simulated set without a root lies below the results folder, named by its content."""
+    """Where the data set lies. One that is made lies below the results folder, named by its content, unless it has a
+    root."""
     if dataset.root is not None:
         return dataset.root.absolute()
-    content = hashlib.sha256(dataset.simulation.model_dump_json().encode()).hexdigest()[:12]
-    return files.data / f"simulated-{content}"
+    if not datasets.load(dataset.name).made:
+        return _root(dataset)
+    content = hashlib.sha256(_options(dataset).model_dump_json().encode()).hexdigest()[:12]
+    return files.data / f"{dataset.name}-{content}"
 
 
 def ensure(dataset: DatasetSpec, files: StudyFiles, progress: Progress | None = None) -> Path:
-    """The data set, ready for training: simulated and prepared on this machine if it is not there yet.
+    """The data set, ready for training: made and prepared on this machine where it can be and is not there yet.
 
     Args:
         progress: called with what is being made, items done, items in all.
 
     Raises:
-        InputError: the root on disk is missing, empty, not prepared, or holds another simulation.
+        InputError: the root on disk is missing, empty, not prepared, or holds another data set.
     """
-    root = folder_of(dataset, files)
-    if dataset.name == "kitti":
-        kitti.check(root)
+    data_set, root = datasets.load(dataset.name), folder_of(dataset, files)
+    if not data_set.made:
+        data_set.check(root)
         return root
-    say = progress or (lambda what, done, total: None)
     root.mkdir(parents=True, exist_ok=True)
     with alone_in(root.parent):  # runs that start together wait for the first of them
-        simulated.write(dataset.simulation, root, lambda done, total: say("simulate", done, total))
-        kitti.prepare(root, progress=say)
+        data_set.prepare(root, _options(dataset), progress=progress)
     return root
 
 
-def with_digest(dataset: DatasetSpec) -> DatasetSpec:
-    """The spec with the content of its root filled in, so that other labels make other keys."""
-    if dataset.name == "simulated" or dataset.digest:
-        return dataset
-    assert dataset.root is not None
-    kitti.check(dataset.root)
-    return dataset.model_copy(update={"digest": kitti.digest(dataset.root)})
+def _options(dataset: DatasetSpec) -> Any:
+    return validated(datasets.load(dataset.name).Options, dataset.options, prefix="dataset.options")
+
+
+def _root(dataset: DatasetSpec) -> Path:
+    if dataset.root is None:
+        raise InputError(f"dataset.name={dataset.name} needs dataset.root (or --data DIR), the folder that holds it")
+    return dataset.root.absolute()

@@ -37,7 +37,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         InputError: the folder cannot be written.
     """
-    path = folder / ".kitti_prepare.lock"
+    path = folder / ".prepare.lock"
     try:
         lock = path.open("wb")
     except OSError as error:

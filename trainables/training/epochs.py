@@ -6,7 +6,7 @@ itself: a run killed at any moment continues from a whole epoch with everything 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -20,10 +20,6 @@ from mmengine.runner import Runner
 from study.nouns.frozen import Frozen
 from study.nouns.records import EpochRecord
 from trainables.training.failing import DivergedError
-
-METRIC = "pred_instances_3d/KITTI/"
-TASKS = {"bev": "BEV", "3d": "3D"}
-DIFFICULTIES = ("easy", "moderate", "hard")
 
 
 class Trained(Frozen):
@@ -42,16 +38,18 @@ class Journal(Hook):
 
     priority = "LOWEST"  # after the hooks that change what is saved
 
-    def __init__(self, folder: Path, classes: tuple[str, ...], tell: Callable[[EpochRecord], None]) -> None:
+    def __init__(
+        self, folder: Path, read: Callable[[Mapping[str, float]], dict[str, float]], tell: Callable[[EpochRecord], None]
+    ) -> None:
         """Start from the checkpoint in `folder` where there is one.
 
         Args:
             folder: of the run.
-            classes: whose APs make the mean.
+            read: mmengine's result of a validation to the metrics of the data set's evaluator.
             tell: called with each new record.
         """
         self.path = folder / "latest.pth"
-        self.classes = classes
+        self.read = read
         self.tell = tell
         self.epochs: list[EpochRecord] = []
         if self.path.exists():
@@ -95,7 +93,7 @@ class Journal(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Close an epoch with its validation."""
-        self._close(runner, runner.epoch, average_precision(metrics or {}, self.classes))
+        self._close(runner, runner.epoch, self.read(metrics or {}))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Leave mmengine's log history out: it is an arbitrary pickle, and the journal holds what it says."""
@@ -116,22 +114,3 @@ class Journal(Hook):
         runner.save_checkpoint(str(partial.parent), partial.name, meta=meta)
         partial.replace(self.path)
         self.tell(record)
-
-
-def average_precision(metrics: dict[str, float], classes: tuple[str, ...]) -> dict[str, float]:
-    """AP40 in percent from mmdet3d's KittiMetric, under the names of `RunRecord.metrics`."""
-    found = {}
-    for task, theirs in TASKS.items():
-        for difficulty in DIFFICULTIES:
-            values = [_ap(metrics, f"{name}_{theirs}_AP40_{difficulty}_strict") for name in classes]
-            for name, value in zip(classes, values, strict=True):
-                found[f"{task}/{name}/{difficulty}"] = value
-            found[f"mAP/{task}/{difficulty}"] = sum(values) / len(values)
-    return found
-
-
-def _ap(metrics: dict[str, float], name: str) -> float:
-    matches = [value for key, value in metrics.items() if key.endswith(METRIC + name)]
-    if len(matches) != 1:
-        raise KeyError(f"expected one metric {METRIC}{name}, got {len(matches)} among {sorted(metrics)}")
-    return float(matches[0])

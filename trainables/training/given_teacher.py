@@ -11,10 +11,9 @@ import torch
 from mmengine.runner import Runner
 
 from study.nouns.config import DetectorConfig, TeacherConfig, TrialConfig
-from trainables import detectors
+from trainables import datasets, detectors
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import digest_of
-from trainables.training.epochs import average_precision
 from trainables.training.run_log import close_log_files
 from trainables.training.runner import build_detector, lay_data
 from trainables.training.student import StudentModel
@@ -40,11 +39,11 @@ def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Mod
 
     Args:
         config: of the teacher's run.
-        data: prepared root in KITTI's format, whose validation split is used.
+        data: prepared root, whose validation split is used.
         folder: where the run keeps its files.
 
     Returns:
-        The detector, and its AP40 in percent under the names of `RunRecord.metrics`.
+        The detector, and the metrics of the data set's evaluator.
 
     Raises:
         InputError: the checkpoint is gone or does not fit.
@@ -69,7 +68,7 @@ def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Mod
         cfg=cfg,
     )
     try:
-        return network, average_precision(runner.val(), spec.classes)
+        return network, datasets.load(config.dataset.name).evaluator.read(runner.val())
     finally:
         close_log_files(runner.logger)
 

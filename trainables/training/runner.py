@@ -1,4 +1,4 @@
-"""The mmengine Runner of one run: mmdet3d's own config, pipelines, schedule and KITTI metric.
+"""The mmengine Runner of one run: mmdet3d's own config, pipelines, schedule and metric.
 
 Only what a run decides is changed: data root, epochs, batch, learning rate, seed, range and widths.
 """
@@ -18,8 +18,7 @@ from mmengine.runner import Runner
 from study.nouns.config import TrainingConfig, TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import EpochRecord
-from trainables import detectors, distillers
-from trainables.datasets import kitti
+from trainables import datasets, detectors, distillers
 from trainables.ops.setup import bridge
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import export_detector
@@ -34,16 +33,7 @@ bridge.install()  # before mmdet3d is imported
 
 from mmdet3d.registry import MODELS  # noqa: E402
 
-import trainables.datasets.kitti.evaluation  # noqa: E402
-import trainables.datasets.kitti.loading  # noqa: E402
-import trainables.detectors.parts.point_proposals  # noqa: E402, F401  all three registered by name
-
-MENDED = {
-    "LoadPointsFromFile": "CheckedLoadPoints",
-    "PointsRangeFilter": "PointsInRange",
-    "KittiMetric": "EmptyFrameKittiMetric",
-}
-"""Parts of mmdet3d's configs that stumble over gone bad, empty or unlabelled frames, and ours in their places."""
+import trainables.detectors.parts.point_proposals  # noqa: E402, F401  registered by name
 
 FUNCTIONS.register_module(name="seed_worker", module=seed_worker, force=True)
 
@@ -80,7 +70,7 @@ def build_runner(
 
     Args:
         config: the run, its parameters complete.
-        data: prepared root in KITTI's format.
+        data: prepared root of the run's data set.
         folder: where the run keeps its files.
         teacher: checkpoint of the frozen teacher; None for runs without distillation.
         tell: called with the record of each epoch.
@@ -92,7 +82,7 @@ def build_runner(
     cfg = spec.load(config.detector, teacher=config.method == "teacher")
     lay_data(cfg, data, config)
     _schedule(cfg, config.training)
-    journal = Journal(folder, spec.classes, tell)
+    journal = Journal(folder, datasets.load(config.dataset.name).evaluator.read, tell)
     torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
     runner = Runner(
         model=shared(_build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
@@ -163,20 +153,10 @@ def _seed(seed: int) -> None:
 
 def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
     """Point loaders, ground-truth database and metric at a root; lay the pipelines on the detector's range."""
-    training, root = config.training, f"{data}/"
+    training, data_set = config.training, datasets.load(config.dataset.name)
     used = [cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]
     for place in detectors.dicts(used):
-        if "data_root" in place:
-            place["data_root"] = root
-        for name in ("info_path", "ann_file"):
-            if name in place:
-                # A data set joins its own root to the name; sampler and metric want the whole path.
-                file = Path(place[name]).name
-                place[name] = file if place.get("type") == "KittiDataset" else root + file
-        if place.get("type") in MENDED:
-            place["type"] = MENDED[place["type"]]
-        if place.get("type") == "ObjectSample":
-            _sample_what_is_there(place, data)
+        data_set.lay(place, data)
     if config.detector.range:
         detectors.lay_range(used, config.detector.range)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
@@ -185,14 +165,6 @@ def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
     cfg.train_dataloader.batch_size = training.batch_size
     cfg.train_dataloader.worker_init_fn = {"type": "seed_worker"}
     cfg.train_dataloader.dataset.times = training.repeat
-
-
-def _sample_what_is_there(transform: Any, data: Path) -> None:
-    """Ground-truth sampling without road planes where the root has none (KITTI ships none), and of classes it holds."""
-    transform["use_ground_plane"] = transform.get("use_ground_plane", False) and kitti.has_planes(data)
-    sampler = transform["db_sampler"]
-    there = kitti.drawable_objects(data, sampler["prepare"]["filter_by_min_points"])
-    sampler["sample_groups"] = {name: n for name, n in sampler["sample_groups"].items() if there[name] > 0}
 
 
 def _schedule(cfg: Any, training: TrainingConfig) -> None:

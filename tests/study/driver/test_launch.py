@@ -142,12 +142,12 @@ def test_a_teacher_that_fails_stops_the_study_before_its_students(cluster, tmp_p
 
 def test_a_teacher_below_its_minimum_stops_the_study_until_it_is_forced(cluster, tmp_path):
     base = {"method": "pointdistiller", "training": {"epochs": 2}}
-    base["teacher"] = {"training": {"epochs": 2}, "minimum_ap": 60}
+    base["teacher"] = {"training": {"epochs": 2}, "minimum": 60}
     spec, files, lines = toy(base=base, seeds=[0]), StudyFiles(tmp_path, "toy"), []
     refused = run(spec, tmp_path, cluster)
     assert (refused.finished, refused.failed) == (0, 0)
     assert "reaches 48.0 mAP/3d/moderate" in (refused.stopped or "")
-    assert "teacher.minimum_ap=60" in (refused.stopped or "")
+    assert "teacher.minimum=60" in (refused.stopped or "")
     again = run(spec, tmp_path, cluster, resume=True, say=lines.append)
     assert again.stopped == refused.stopped
     assert not any("teachers" in line for line in lines), "the teacher was run twice"

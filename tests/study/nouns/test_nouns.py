@@ -28,7 +28,7 @@ def record(config: TrialConfig = BASE, **changes) -> RunRecord:
         {"training.amp": True},
         {"detector.compression": 16},
         {"detector.range": [0, -1, -3, 1, 1, 1]},
-        {"dataset.simulation.seed": 7},
+        {"dataset.options.seed": 7},
         {"dataset.digest": "abc"},
         {"teacher.training.epochs": 3},
         {"teacher.seed": 4},
@@ -46,7 +46,7 @@ def test_what_decides_the_result_changes_the_key(change):
     [
         {"training.workers": 0},
         {"teacher.training.workers": 0},
-        {"teacher.minimum_ap": 30},
+        {"teacher.minimum": 30},
         {"training.sync_batch_norm": True},
         {"dataset.root": "/elsewhere"},
     ],

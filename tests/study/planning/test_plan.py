@@ -5,7 +5,7 @@ import re
 import optuna
 import pytest
 import yaml
-from toy_study import DEFAULTS, resolve, toy
+from toy_study import DECLARED, DEFAULTS, resolve, toy
 
 from study import named_studies
 from study.driver.progress import duration, name_of
@@ -93,18 +93,19 @@ def test_a_given_checkpoint_is_measured_by_one_run_for_all():
     ("teacher", "reached", "weak"),
     [
         ({}, 0.0, False),
-        ({"minimum_ap": 30}, 29.9, True),
-        ({"minimum_ap": 30}, 30.0, False),
+        ({"minimum": 30}, 29.9, True),
+        ({"minimum": 30}, 30.0, False),
         ({"checkpoint": "/t.pth"}, 19.9, True),
         ({"checkpoint": "/t.pth"}, 20.0, False),
-        ({"checkpoint": "/t.pth", "minimum_ap": 0}, 0.0, False),
+        ({"checkpoint": "/t.pth", "minimum": 0}, 0.0, False),
     ],
 )
 def test_a_teacher_is_too_weak_below_its_minimum_or_as_a_checkpoint_below_twenty(teacher, reached, weak):
     config = TrialConfig(method="pointdistiller", teacher=teacher).teacher_run()
     record = RunRecord(
-        key=config.key, study="t", config=config, status="finished", metrics={"mAP/3d/moderate": reached}
-    )
+        key=config.key, study="t", config=config, status="finished", metrics={"mAP/3d/moderate": reached},
+        declared=DECLARED,
+    )  # fmt: skip
     assert bool(too_weak(config, record)) is weak
 
 

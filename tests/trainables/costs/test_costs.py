@@ -15,7 +15,7 @@ from analysis.published import paper_value
 from study.nouns.config import DetectorConfig, TrialConfig
 from trainables.costs import measuring, paper_way
 from trainables.costs.counting import count
-from trainables.datasets import kitti
+from trainables.datasets.kitti import root as kitti
 from trainables.training.runner import build_detector
 from trainables.training.student import parameter_count
 

@@ -6,7 +6,7 @@ import pytest
 from kitti_tiny_root import write_tiny_root
 
 from study.nouns.errors import InputError
-from trainables.datasets import kitti
+from trainables.datasets.kitti import root as kitti
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.datasets.kitti.evaluation import EmptyFrameKittiMetric, KittiMetric
+from trainables.datasets.kitti.evaluation import DevkitMetric, KittiMetric
 
 
 def frames(*labels: int) -> dict:
@@ -31,17 +31,17 @@ def average_precision(kind: type[KittiMetric], *labels: int) -> dict[str, float]
 def test_a_first_frame_without_labels_is_evaluated_where_mmdet3d_stumbles():
     with pytest.raises(IndexError):
         average_precision(KittiMetric, 0, 30)
-    assert average_precision(EmptyFrameKittiMetric, 0, 30)["pred_instances_3d/KITTI/Car_3D_AP40_easy_strict"] > 0
+    assert average_precision(DevkitMetric, 0, 30)["pred_instances_3d/KITTI/Car_3D_AP40_easy_strict"] > 0
 
 
 def test_a_frame_without_labels_changes_no_average_precision():
-    assert average_precision(EmptyFrameKittiMetric, 30, 0) == average_precision(KittiMetric, 30)
+    assert average_precision(DevkitMetric, 30, 0) == average_precision(KittiMetric, 30)
 
 
 def test_evaluating_leaves_torch_its_number_of_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    average_precision(EmptyFrameKittiMetric, 30)
+    average_precision(DevkitMetric, 30)
     after = torch.get_num_threads()
     torch.set_num_threads(before)
     assert after == 1

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import trainables.datasets.kitti.loading  # noqa: F401 - before mmdet3d: it plugs the operators in
-from trainables.datasets import kitti
+from trainables.datasets.kitti import root as kitti
 from trainables.datasets.kitti.infos import lidar_boxes
+from trainables.datasets.kitti.raw_files import read_calibration, read_labels
 from trainables.ops.points_in_boxes import points_in_boxes
 
 import mmdet3d  # isort: skip
@@ -74,8 +75,8 @@ def test_lidar_boxes_agree_with_those_of_the_data_set(train_set, root):
     for index in range(len(train_set)):
         info = train_set.get_data_info(index)
         frame = Path(info["lidar_points"]["lidar_path"]).stem
-        labels = kitti.read_labels(root / "training" / "label_2" / f"{frame}.txt")
-        calibration = kitti.read_calibration(root / "training" / "calib" / f"{frame}.txt")
+        labels = read_labels(root / "training" / "label_2" / f"{frame}.txt")
+        calibration = read_calibration(root / "training" / "calib" / f"{frame}.txt")
         evaluated = [name in ("Pedestrian", "Cyclist", "Car") for name in labels.names]
         ours = lidar_boxes(labels, calibration)[evaluated]
         np.testing.assert_allclose(info["ann_info"]["gt_bboxes_3d"].tensor.numpy(), ours, atol=2e-4)

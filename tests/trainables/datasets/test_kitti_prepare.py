@@ -15,9 +15,10 @@ import pytest
 from kitti_tiny_root import CALIBRATION, CAR, CAR_IN_LIDAR, DONT_CARE, POINTS_ON_CAR, tiny_scan, write_tiny_root
 
 from study.nouns.errors import InputError
-from trainables.datasets import kitti
+from trainables.datasets.kitti import root as kitti
 from trainables.datasets.kitti.infos import difficulty, lidar_boxes
-from trainables.datasets.kitti.raw_files import read_calibration, read_labels
+from trainables.datasets.kitti.object_database import drawable_objects
+from trainables.datasets.kitti.raw_files import read_calibration, read_labels, read_scan
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -68,7 +69,7 @@ def test_difficulty_follows_height_occlusion_and_truncation(tmp_path, bottom, oc
 
 
 def test_the_reduced_cloud_holds_the_points_inside_the_image(prepared):
-    reduced = kitti.read_scan(prepared / "training" / "velodyne_reduced" / "000001.bin")
+    reduced = read_scan(prepared / "training" / "velodyne_reduced" / "000001.bin")
     scan = tiny_scan()
     np.testing.assert_array_equal(reduced, scan[(scan[:, 0] > 0) & (scan[:, 2] < 0)])
 
@@ -83,18 +84,18 @@ def test_an_instance_carries_the_points_inside_its_box(prepared):
 
 def test_the_database_holds_each_object_around_its_bottom_center(prepared):
     entry = pickle.loads((prepared / "kitti_dbinfos_train.pkl").read_bytes())["Car"][1]
-    back = kitti.read_scan(prepared / entry["path"])
+    back = read_scan(prepared / entry["path"])
     back[:, :3] += entry["box3d_lidar"][:3]
     scan = tiny_scan()
     np.testing.assert_allclose(back, scan[scan[:, 2] == -1.0], atol=1e-6)
 
 
 def test_objects_that_sampling_can_draw_are_counted_for_each_class(prepared):
-    assert kitti.drawable_objects(prepared, {"Car": 12, "Cyclist": 1}) == {"Car": 3, "Cyclist": 0}
+    assert drawable_objects(prepared, {"Car": 12, "Cyclist": 1}) == {"Car": 3, "Cyclist": 0}
 
 
 def test_objects_with_too_few_points_cannot_be_drawn(prepared):
-    assert kitti.drawable_objects(prepared, {"Car": 13}) == {"Car": 0}
+    assert drawable_objects(prepared, {"Car": 13}) == {"Car": 0}
 
 
 def test_road_planes_enter_the_infos_where_they_are_given(root):
@@ -146,7 +147,7 @@ def test_info_files_of_an_old_mmdet3d_are_refused(prepared):
 def killed_in_preparation(root: Path, split: str, frame: int) -> None:
     """Prepare in another process that kills itself with SIGKILL once `frame` frames of `split` are done."""
     code = (
-        "import os, signal; from pathlib import Path; from trainables.datasets import kitti\n"
+        "import os, signal; from pathlib import Path; from trainables.datasets.kitti import root as kitti\n"
         "def die(*step):\n"
         f"    if step[:2] == ({split!r}, {frame}): os.kill(os.getpid(), signal.SIGKILL)\n"
         f"kitti.prepare(Path({str(root)!r}), progress=die)"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from study.nouns.simulation import SceneSpec, SensorSpec, SimulationSpec
 from trainables.datasets.simulated.sensor import Scan, beam_angles, scan
 from trainables.datasets.simulated.shapes import NAMES
+from trainables.datasets.simulated.spec import SceneSpec, SensorSpec, SimulationSpec
 from trainables.datasets.simulated.street import Scene
 
 SENSOR = SensorSpec(beams=64, range_noise_m=0, dropout=0)

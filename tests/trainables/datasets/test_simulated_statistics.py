@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from study.nouns.simulation import SimulationSpec
-from trainables.datasets.simulated import compare, read_frames, simulate, statistics
 from trainables.datasets.simulated.camera import KITTI_CAMERA
-from trainables.datasets.simulated.frames import Frame
-from trainables.datasets.simulated.statistics import difficulty, pillar_counts
+from trainables.datasets.simulated.frames import Frame, read_frames
+from trainables.datasets.simulated.spec import SimulationSpec
+from trainables.datasets.simulated.statistics import compare, difficulty, pillar_counts, statistics
+from trainables.datasets.simulated.writing import simulate
 
 
 def tiny() -> Frame:

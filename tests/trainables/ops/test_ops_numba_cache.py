@@ -123,7 +123,7 @@ def augment_real_frames(root, folder, classes):
     """mmdet3d's ground-truth sampling and object noise on every real training frame, thrice."""
     from mmdet3d.registry import DATASETS
 
-    from trainables.datasets.kitti import prepare
+    from trainables.datasets.kitti.root import prepare
 
     prepare(root, into=folder)
     loading = {"type": "LoadPointsFromFile", "coord_type": "LIDAR", "load_dim": 4, "use_dim": 4}

@@ -45,7 +45,7 @@ def checkpoint(files, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def distilled(files, checkpoint):
     """A run under the given teacher, after the run that measures it."""
-    return tiny_run.train(files, **DISTILLED, teacher__checkpoint=str(checkpoint), teacher__minimum_ap=0)
+    return tiny_run.train(files, **DISTILLED, teacher__checkpoint=str(checkpoint), teacher__minimum=0)
 
 
 def test_a_given_teacher_scores_what_it_scored_where_it_was_trained(files, distilled):
@@ -88,15 +88,15 @@ def test_the_same_teacher_and_data_are_measured_once_whatever_its_path_and_its_s
     moved = shutil.copy(checkpoint, tmp_path / "moved.pth")
     first = tiny_run.config(**DISTILLED, teacher__checkpoint=str(checkpoint))
     same = tiny_run.config(
-        **DISTILLED, teacher__checkpoint=str(moved), teacher__minimum_ap=3, training__epochs=9, detector__compression=16
+        **DISTILLED, teacher__checkpoint=str(moved), teacher__minimum=3, training__epochs=9, detector__compression=16
     )
-    other = tiny_run.config(**DISTILLED, teacher__checkpoint=str(moved), dataset__simulation__seed=5)
+    other = tiny_run.config(**DISTILLED, teacher__checkpoint=str(moved), dataset__options__seed=5)
     assert first.teacher_run().key == same.teacher_run().key != other.teacher_run().key
 
 
 def test_the_lowest_ap_allowed_is_no_part_of_a_key(checkpoint):
     keys = {
-        tiny_run.config(**DISTILLED, teacher__checkpoint=str(checkpoint), teacher__minimum_ap=floor).key
+        tiny_run.config(**DISTILLED, teacher__checkpoint=str(checkpoint), teacher__minimum=floor).key
         for floor in (None, 0, 50)
     }
     assert len(keys) == 1
@@ -106,9 +106,9 @@ def test_the_lowest_ap_allowed_is_no_part_of_a_key(checkpoint):
     ("changes", "weak"),
     [
         ({"teacher__checkpoint": "{checkpoint}"}, True),
-        ({"teacher__checkpoint": "{checkpoint}", "teacher__minimum_ap": 0}, False),
+        ({"teacher__checkpoint": "{checkpoint}", "teacher__minimum": 0}, False),
         ({}, False),
-        ({"teacher__minimum_ap": 100}, True),
+        ({"teacher__minimum": 100}, True),
     ],
     ids=["given", "given, no limit", "trained here", "trained here, limit set"],
 )
@@ -120,7 +120,7 @@ def test_a_low_teacher_is_too_weak_where_it_is_given_or_a_limit_was_asked_for(
     complaint = too_weak(run, files.teachers().record(distilled.teacher_key))
     assert bool(complaint) is weak
     if complaint:
-        assert "mAP/3d/moderate on the validation split, below teacher.minimum_ap=" in complaint
+        assert "mAP/3d/moderate on the validation split, below teacher.minimum=" in complaint
         assert "--force" in complaint
 
 
@@ -152,7 +152,7 @@ def test_a_trial_under_a_teacher_that_scores_too_low_ends_before_its_student_and
     refused = start()
     assert refused.returncode == 2, refused.stderr
     assert f"error: the teacher {checkpoint} reaches " in refused.stderr.splitlines()[-1]
-    assert "below teacher.minimum_ap=20" in refused.stderr
+    assert "below teacher.minimum=20" in refused.stderr
     assert "validation of its checkpoint" in refused.stdout
     assert not list(records.all())
     forced = start("--force")

@@ -23,7 +23,7 @@ SIMULATION = tiny_run.SIMULATION.model_copy(update={"seed": 5})
 TOGETHER = {
     "method": "pointdistiller",
     "parameters": {"samples": 64, "selection": "mixed"},
-    "dataset__simulation": SIMULATION.model_dump(),
+    "dataset__options": SIMULATION.model_dump(),
     "training__devices": 2,
     "training__batch_size": 1,
 }
@@ -60,7 +60,7 @@ def wait_until(fulfilled: Callable[[], bool], seconds: float = 90) -> None:
 def results(tmp_path_factory) -> Path:
     """Where the data lies, of which one scan to train on and the last to validate on hold no point in range."""
     results = tmp_path_factory.mktemp("results")
-    dataset = tiny_run.config(dataset__simulation=SIMULATION.model_dump()).dataset
+    dataset = tiny_run.config(dataset__options=SIMULATION.model_dump()).dataset
     root = ready.ensure(dataset, StudyFiles(results, "any"))
     for split, line in (("train", 0), ("val", -1)):
         name = (root / "ImageSets" / f"{split}.txt").read_text().split()[line]

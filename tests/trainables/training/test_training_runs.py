@@ -16,7 +16,6 @@ from study.nouns.records import StudyFiles
 from trainables import run as one_run
 from trainables.datasets import ready
 from trainables.training.checkpoints.reading import load_weights
-from trainables.training.epochs import average_precision
 from trainables.training.runner import build_detector
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -36,6 +35,7 @@ def test_a_record_holds_losses_and_metrics_and_where_they_come_from(distilled):
     assert distilled.status == "finished"
     assert [epoch.epoch for epoch in distilled.epochs] == [1, 2]
     assert {"loss", "loss_cls", "loss_bbox", "loss_dir", "kd_loss"} <= distilled.epochs[0].losses.keys()
+    assert list(distilled.metrics) == [metric.name for metric in distilled.declared]
     assert len(distilled.metrics) == 24
     assert all(0 <= value <= 100 for value in distilled.metrics.values())
     assert distilled.metrics == distilled.epochs[-1].metrics
@@ -127,7 +127,7 @@ def test_a_run_that_diverges_fails_with_its_reason_in_the_record(distilled, file
 
 def test_a_scan_that_was_truncated_fails_the_run_and_says_where(files, tmp_path):
     dataset = tiny_run.SIMULATION.model_copy(update={"seed": 7})
-    run = tiny_run.config(dataset__simulation=dataset.model_dump(), seed=6)
+    run = tiny_run.config(dataset__options=dataset.model_dump(), seed=6)
     root = ready.ensure(run.dataset, files)
     for scan in (root / "training" / "velodyne_reduced").glob("*.bin"):
         scan.write_bytes(scan.read_bytes()[:-3])
@@ -162,19 +162,6 @@ def test_a_range_that_the_network_cannot_be_laid_on_is_refused_before_training()
 def test_parameters_without_a_method_are_refused():
     with pytest.raises(InputError, match="method student has no parameters"):
         one_run.resolve(TrialConfig(method="student", parameters={"neighbors": 3}))
-
-
-def test_average_precision_is_read_under_our_names():
-    theirs = {
-        f"Kitti metric/pred_instances_3d/KITTI/{name}_{task}_AP40_{difficulty}_strict": float(i)
-        for i, (name, task, difficulty) in enumerate(
-            (n, t, d) for n in ("Car", "Pedestrian") for t in ("BEV", "3D") for d in ("easy", "moderate", "hard")
-        )
-    }
-    ours = average_precision(theirs, ("Car", "Pedestrian"))
-    assert ours["bev/Car/easy"] == 0
-    assert ours["3d/Pedestrian/hard"] == 11
-    assert ours["mAP/bev/moderate"] == (1 + 7) / 2
 
 
 def test_a_full_disk_fails_the_run_and_the_record_says_so(tmp_path):

@@ -1,7 +1,7 @@
 """KITTI's metric for validation splits that mmdet3d's own stumbles over.
 
 mmdet3d's `kitti_eval` looks at the first annotation of frame after frame until one has an angle, and ends in an
-IndexError when a frame without any label comes first. Importing this module registers `EmptyFrameKittiMetric`.
+IndexError when a frame without any label comes first. Importing this module registers `DevkitMetric`.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ NOTHING = {
 
 
 @METRICS.register_module()
-class EmptyFrameKittiMetric(KittiMetric):
+class DevkitMetric(KittiMetric):
     """`KittiMetric` in which a frame without labels holds one DontCare of no extent; every AP is as it was."""
 
     def convert_annos_to_kitti_annos(self, data_infos: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,161 +1,61 @@
-"""Simulated LiDAR frames with KITTI labels: a data set that any machine can make for itself from a spec.
+"""Simulated LiDAR frames: a data set that any machine can make for itself, in KITTI's files and evaluated as KITTI is.
 
-A spinning multi-beam LiDAR is ray-cast against a random street (`simulation/`), and what the camera of KITTI's car
-would see of it is labeled as KITTI labels it. `write` puts frames into KITTI's own files; from there on everything is
-the KITTI path.
-
-Measured by tests/benchmarks/bench_simulator.py, frames per second of one core's time: a full turn 70 simulated, 51
-written (2 MB each); the 90 degrees ahead, which hold all that KITTI's camera sees, 144 simulated, 102 written.
+A spinning multi-beam LiDAR is ray-cast against a random street, and what the camera of KITTI's car would see of it is
+labeled as KITTI labels it (`writing.py`).
 """
 
-import json
-import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
+from numpy.typing import NDArray
 
-from study.nouns.errors import InputError
-from study.nouns.simulation import SimulationSpec
-from trainables.datasets.simulated.camera import KITTI_CAMERA, occlusion_level, wrap
-from trainables.datasets.simulated.frames import Frame, read_frames
-from trainables.datasets.simulated.sensor import scan
-from trainables.datasets.simulated.statistics import Statistics, compare, statistics
-from trainables.datasets.simulated.street import lay_out
+from trainables.datasets import Progress
+from trainables.datasets.kitti import Kitti
+from trainables.datasets.simulated import writing
+from trainables.datasets.simulated.frames import read_frames
+from trainables.datasets.simulated.spec import SimulationSpec
 
-__all__ = ["Frame", "Statistics", "compare", "draw", "read_frames", "resemblance", "simulate", "statistics", "write"]
-
-# A labeled object stands at least so high in the picture [pixels] and returns so many points; DontCare below.
-LABEL_HEIGHT, LABEL_POINTS = 15, 3
-# An object of which less than this share is in the picture is not labeled.
-LABEL_SHARE = 0.05
-SPEC_FILE, PARTIAL_FILE = "simulation.json", "simulation.partial.json"
+DRAWN = 6
 
 
-def simulate(spec: SimulationSpec, index: int) -> Frame:
-    """Frame `index` of a spec: the same bytes whenever and wherever it is asked for."""
-    scene = lay_out(spec, index)
-    turn = scan(spec, scene, int(np.random.SeedSequence([spec.seed, index, 1]).generate_state(1)[0]))
-    camera = KITTI_CAMERA
-    boxes = scene.objects[: scene.labeled, 1:8].copy()
-    boxes[:, 6] = wrap(boxes[:, 6])
-    corners = camera.corners(boxes)
-    of_labeled = (turn.source >= 0) & (turn.source < scene.labeled)
-    in_view = camera.sees(turn.points[of_labeled])
-    returned = np.bincount(turn.source[of_labeled][in_view], minlength=scene.labeled)
-    kept, truncation, occlusion, boxes_2d, dont_care = [], [], [], [], []
-    for i in np.argsort(np.hypot(boxes[:, 0], boxes[:, 1]), kind="stable"):
-        outline = camera.outline(corners[i])
-        if turn.free[i] == 0 or outline is None:
-            continue
-        inside, outside_share = camera.clip(outline)
-        if (inside[2:] - inside[:2]).min() < 1 or outside_share > 1 - LABEL_SHARE:
-            continue
-        if returned[i] < LABEL_POINTS or inside[3] - inside[1] < LABEL_HEIGHT:
-            dont_care.append(inside)
-            continue
-        kept.append(i)
-        truncation.append(outside_share)
-        occlusion.append(occlusion_level(turn.free[i] / turn.alone[i]))
-        boxes_2d.append(inside)
-    return Frame(
-        turn.points,
-        boxes[kept],
-        tuple(scene.names[i] for i in kept),
-        np.array(truncation),
-        np.array(occlusion, int),
-        np.array(boxes_2d).reshape(-1, 4),
-        np.array(dont_care).reshape(-1, 4),
-        camera,
-    )
+class Simulated(Kitti):
+    """KITTI's files, written by the simulator."""
+
+    title = "simulated scans of a street, made where they are needed"
+    Options = SimulationSpec
+    made = True
+
+    def recognizes(self, root: Path) -> bool:
+        """No folder: what lies on a disk in KITTI's files is read as KITTI, whoever wrote it."""
+        return False
+
+    def prepare(
+        self, root: Path, options: SimulationSpec, *, into: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        """Simulate what is missing, then prepare it like KITTI."""
+        say = progress or (lambda what, done, total: None)
+        writing.write(options, root, lambda done, total: say("simulate", done, total))
+        super().prepare(root, options, into=into, progress=progress)
+
+    def digest(self, root: Path) -> str:
+        """Nothing: the options are the identity."""
+        return ""
+
+    def scan(self, root: Path | None) -> NDArray[np.float32]:
+        """The first validation scan of a root, or frame 0 of the default street; cut to the image: (P, 4)."""
+        if root is not None:
+            return super().scan(root)
+        frame = writing.simulate(SimulationSpec(), 0)
+        return frame.points[frame.camera.sees(frame.points)]
+
+    def report(self, root: Path, options: SimulationSpec, beside: Path | None = None) -> str:
+        """Statistics of the first validation frames, beside those of real ones where a KITTI root is given."""
+        return writing.resemblance(root, beside)
+
+    def draw(self, root: Path, path: Path) -> Path:
+        """A bird's-eye view of the first frames with their boxes."""
+        there = sorted(scan.stem for scan in (root / "training" / "velodyne").glob("*.bin"))
+        return writing.draw(read_frames(root, there[:DRAWN]), path)
 
 
-def write(spec: SimulationSpec, root: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Write a spec's frames as a KITTI root: training/{velodyne,label_2,calib}, ImageSets, image_sizes.json.
-
-    simulation.json, the spec, comes last: where it stands, the data set is complete. An interrupted writing is
-    completed, a complete one is left as it is. Several processes may write the same spec at once.
-
-    Args:
-        root: folder to write to; made where absent.
-        progress: called with (frames there, frames in all) after each frame.
-
-    Returns:
-        Path: root.
-
-    Raises:
-        InputError: root holds another simulation, or data that no simulation wrote.
-    """
-    _refuse_other_data(spec, root)
-    count = spec.frames
-    numbers = [f"{i:06d}" for i in range(count)]
-    folders = {kind: root / "training" / kind for kind in ("velodyne", "calib", "label_2")}
-    for folder in (*folders.values(), root / "ImageSets"):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not (root / SPEC_FILE).exists():
-        _put(root / PARTIAL_FILE, spec.model_dump_json(indent=2))
-    # The label is written last, so that a frame with a label is whole.
-    there = [{p.stem for p in folder.iterdir() if p.suffix in (".bin", ".txt")} for folder in folders.values()]
-    whole = set.intersection(*there)
-    for i, number in enumerate(numbers):
-        if number not in whole:
-            frame = simulate(spec, i)
-            _put(folders["velodyne"] / f"{number}.bin", frame.points.tobytes())
-            _put(folders["calib"] / f"{number}.txt", frame.camera.text())
-            _put(folders["label_2"] / f"{number}.txt", frame.label_lines())
-        if progress:
-            progress(i + 1, count)
-    splits = {"train": numbers[: spec.train_frames], "val": numbers[spec.train_frames :], "trainval": numbers}
-    for split, members in splits.items():
-        _put(root / "ImageSets" / f"{split}.txt", "".join(f"{n}\n" for n in members))
-    _put(root / "image_sizes.json", json.dumps({n: [KITTI_CAMERA.width, KITTI_CAMERA.height] for n in numbers}))
-    _put(root / SPEC_FILE, spec.model_dump_json(indent=2))
-    (root / PARTIAL_FILE).unlink(missing_ok=True)
-    return root
-
-
-def _refuse_other_data(spec: SimulationSpec, root: Path) -> None:
-    found = next((root / name for name in (SPEC_FILE, PARTIAL_FILE) if (root / name).exists()), None)
-    if found is None:
-        if (root / "training").exists():
-            raise InputError(f"{root} already holds data that no simulation wrote; give an empty or new folder")
-        return
-    try:
-        before = SimulationSpec.model_validate_json(found.read_text())
-    except ValidationError as error:
-        raise InputError(f"{found} is not a simulation's spec: {error.errors()[0]['msg']}") from error
-    if before != spec:
-        old, new = before.model_dump(), spec.model_dump()
-        changed = ", ".join(f"{key} = {old[key]} there, {new[key]} asked for" for key in new if old[key] != new[key])
-        raise InputError(f"{root} holds another simulation ({changed}); give a new folder or remove this one")
-
-
-def _put(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all, unless it is there with this content."""
-    raw = content.encode() if isinstance(content, str) else content
-    if path.exists() and path.read_bytes() == raw:
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(raw)
-    temporary.replace(path)
-
-
-def resemblance(root: Path, real: Path | None = None, frames: int = 60) -> str:
-    """Table of the statistics of a written simulation's first validation frames, beside those of real frames.
-
-    Args:
-        root: folder that `write` filled.
-        real: a KITTI root with image_sizes.json; where None or absent, the table has one column.
-        frames: at most so many simulated frames are counted.
-    """
-    numbers = (root / "ImageSets" / "val.txt").read_text().split()[:frames]
-    there = real is not None and (real / "image_sizes.json").is_file()
-    return compare(statistics(read_frames(root, numbers)), statistics(read_frames(real)) if there and real else None)
-
-
-def draw(frames: Sequence[Frame], path: Path) -> Path:
-    """Write a bird's-eye view of some frames with their boxes; the suffix of `path` chooses PNG, PDF or SVG."""
-    from trainables.datasets.simulated.picture import bird_eye_view
-
-    return bird_eye_view(frames, path)
+DATA_SET = Simulated()

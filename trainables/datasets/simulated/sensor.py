@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.nouns.simulation import SensorSpec, SimulationSpec
 from trainables.datasets.simulated.ground import NOTHING, cast_ground
 from trainables.datasets.simulated.rays import cast_objects, receive
 from trainables.datasets.simulated.shapes import SHAPES
+from trainables.datasets.simulated.spec import SensorSpec, SimulationSpec
 from trainables.datasets.simulated.street import Scene
 
 GROUND_REFLECTANCE = 0.42

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.nouns.simulation import SceneSpec, SimulationSpec
 from trainables.datasets.simulated.ground import ground_height
 from trainables.datasets.simulated.shapes import NAMES
+from trainables.datasets.simulated.spec import SceneSpec, SimulationSpec
 
 # Length, width, height [m]: mean and standard deviation in KITTI's labels.
 SIZES = {

@@ -1,0 +1,161 @@
+"""The seam of the data sets: what each declares, which detectors go with it, and that nobody else names KITTI."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny_run
+from kitti_tiny_root import write_tiny_root
+from test_architecture import tracked
+
+from study.nouns.config import DatasetSpec, DetectorConfig
+from study.nouns.errors import InputError
+from study.nouns.metrics import judge
+from study.nouns.records import StudyFiles
+from trainables import datasets, detectors
+from trainables import run as one_run
+from trainables.costs import measuring
+from trainables.datasets import ready
+from trainables.datasets.kitti import root as kitti
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+OWN = ("trainables/datasets/kitti/", "trainables/datasets/simulated/", "tests/")
+NAMES_IT = {
+    "study/named_studies.py": "the paper's own studies are of KITTI, with mmdet3d's schedules for it",
+    "analysis/": "the paper's printed numbers are of KITTI",
+    "trainables/detectors/pointpillars.py": "mmdet3d's config file",
+    "trainables/detectors/pointrcnn.py": "mmdet3d's config file",
+    "trainables/detectors/second.py": "mmdet3d's config file",
+    "trainables/ops/evaluation_iou.py": "stands in for an operator in mmdet3d's kitti_utils",
+    "trainables/ops/setup/bridge.py": "puts that operator in its place",
+    "trainables/ops/setup/numba_cache.py": "lists mmdet3d's modules whose numba functions are cached",
+    "trainables/ops/setup/warm_up.py": "compiles them",
+}
+"""Files of code that may name KITTI, and why."""
+
+
+def test_no_code_outside_its_folder_names_kitti():
+    allowed = (*OWN, *NAMES_IT)
+    found = [
+        f"{path}:{number}: {line.strip()}"
+        for path in tracked()
+        if path.endswith(".py") and not path.startswith(allowed)
+        for number, line in enumerate((REPOSITORY / path).read_text().splitlines(), 1)
+        if re.search("kitti", line, re.IGNORECASE)
+    ]
+    assert found == []
+
+
+def test_data_sets_are_found_by_their_folders():
+    assert datasets.names() == ["kitti", "simulated"]
+    with pytest.raises(InputError, match=r"unknown data set 'kity'\. Did you mean 'kitti'"):
+        datasets.load("kity")
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_every_data_set_judges_teachers_by_one_of_the_metrics_that_it_declares(name):
+    metrics = datasets.load(name).evaluator.metrics
+    assert judge(metrics) is not None
+    assert len({metric.name for metric in metrics}) == len(metrics)
+    for block in {metric.block for metric in metrics} - {""}:
+        assert sum(metric.headline for metric in metrics if metric.block == block) == 1
+
+
+def test_kitti_declares_24_metrics_and_prints_the_moderate_ones():
+    metrics = {metric.name: metric for metric in one_run.metrics_of(tiny_run.BASE)}
+    assert len(metrics) == 24
+    judged = metrics["mAP/3d/moderate"]
+    assert (judged.floor, judged.block, judged.column, judged.headline) == (20.0, "3D", "mAP", True)
+    assert judged.title == "moderate 3D mAP"
+    assert metrics["bev/Car/hard"].title == "hard BEV AP of cars"
+    printed = [(metric.block, metric.column) for metric in metrics.values() if metric.block]
+    assert printed == [(block, column) for block in ("BEV", "3D") for column in ("Car", "Pedestrian", "Cyclist", "mAP")]
+    assert [name for name, metric in metrics.items() if metric.floor is not None] == ["mAP/3d/moderate"]
+
+
+def test_average_precision_is_read_under_the_names_that_are_declared():
+    theirs = {
+        f"Kitti metric/pred_instances_3d/KITTI/{name}_{task}_AP40_{difficulty}_strict": float(i)
+        for i, (name, task, difficulty) in enumerate(
+            (n, t, d)
+            for n in ("Car", "Pedestrian", "Cyclist") for t in ("BEV", "3D") for d in ("easy", "moderate", "hard")
+        )
+    }  # fmt: skip
+    evaluator = datasets.load("kitti").evaluator
+    ours = evaluator.read(theirs)
+    assert list(ours) == [metric.name for metric in evaluator.metrics]
+    assert (ours["bev/Car/easy"], ours["3d/Pedestrian/hard"], ours["mAP/bev/moderate"]) == (0, 11, (1 + 7 + 13) / 3)
+    with pytest.raises(KeyError, match="expected one metric"):
+        evaluator.read({})
+
+
+def test_every_detector_goes_with_the_data_sets_of_its_own_mmdet3d_config():
+    for name in detectors.names():
+        config = detectors.load(name).load(DetectorConfig(name=name), teacher=True)
+        assert datasets.serving(config) == ["kitti", "simulated"]
+
+
+def test_a_detector_of_another_data_set_is_refused():
+    nuscenes = replace(
+        detectors.load("pointpillars"), config="pointpillars/pointpillars_hv_fpn_sbn-all_8xb4-2x_nus-3d.py"
+    )
+    config = nuscenes.load(DetectorConfig(), teacher=True)
+    assert datasets.serving(config) == []
+    expected = (
+        r"detector far is made for mmdet3d's NuScenesDataset \(no data set here\); dataset.name=simulated is a Kitti"
+    )
+    with pytest.raises(InputError, match=expected):
+        datasets.fit(config, DatasetSpec(), "far")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "complaint"),
+    [
+        ({"name": "simulatd"}, "Did you mean 'simulated'"),
+        ({"name": "kitti"}, r"dataset.name=kitti needs dataset.root \(or --data DIR\)"),
+        (
+            {"options": {"train_frame": 3}},
+            r"dataset\.options\.train_frame'.*Did you mean 'dataset\.options\.train_frames'",
+        ),
+        ({"options": {"scene": {"cars": -1}}}, r"dataset\.options\.scene\.cars: .*\(got -1\)"),
+        ({"name": "kitti", "root": "{root}", "options": {"train_frames": 3}}, "dataset.options.train_frames"),
+    ],
+)
+def test_a_data_set_that_cannot_be_used_is_refused_in_one_line(dataset, complaint, tmp_path):
+    root = write_tiny_root(tmp_path / "root")
+    kitti.prepare(root)
+    spec = DatasetSpec(**{key: str(root) if value == "{root}" else value for key, value in dataset.items()})
+    with pytest.raises(InputError, match=complaint):
+        ready.checked(spec)
+
+
+def test_options_that_are_not_given_are_filled_in_and_make_the_key():
+    given = tiny_run.config(dataset__options={"train_frames": 400})
+    assert given.dataset.options["scene"]["cars"] == 15
+    assert given.key == tiny_run.config(dataset__options={}).key
+    assert given.key != tiny_run.config(dataset__options__scene__cars=3).key
+
+
+def test_a_root_is_recognized_by_what_lies_in_it(tmp_path):
+    assert datasets.recognized(write_tiny_root(tmp_path / "root")) == "kitti"
+    with pytest.raises(InputError, match="there is no such folder"):
+        datasets.recognized(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="the folder is empty"):
+        datasets.recognized(tmp_path / "empty")
+
+
+def test_a_detector_is_counted_on_a_scan_of_its_own_data_set(tmp_path):
+    root = write_tiny_root(tmp_path / "root")
+    kitti.prepare(root)
+    assert measuring.scan_of("pointpillars", root).shape == (17, 4)
+    assert measuring.scan_of("pointpillars", None).shape[1] == 4
+
+
+def test_a_data_set_that_is_made_lies_below_the_results_by_its_options(tmp_path):
+    files = StudyFiles(tmp_path, "any")
+    first, second = (ready.folder_of(DatasetSpec(options={"seed": seed}), files) for seed in (0, 1))
+    assert first.parent == second.parent == files.data
+    assert first == ready.folder_of(DatasetSpec(), files) != second
+    assert first.name.startswith("simulated-")
