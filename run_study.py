@@ -19,7 +19,7 @@ import typer
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
 from study.nouns.overrides import override, parse
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.records import Role, RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -92,7 +92,7 @@ def trial(
     ensure(config.dataset, files, _progress())
     if config.distills:
         teacher = one_run.resolve(config.teacher_run())
-        weak = too_weak(teacher, _train(teacher, files.teachers(), "teacher"))
+        weak = too_weak(teacher, _train(teacher, files.teachers(), "teacher", "teacher"))
         if weak and not force:
             raise InputError(weak)
     _train(config, files, config.method)
@@ -217,7 +217,7 @@ def _dataset(data: Path | None, base: TrialConfig, prefix: str) -> dict[str, Any
     return {f"{prefix}dataset": {"name": name, "root": str(data.absolute()), "options": options}}
 
 
-def _train(config: TrialConfig, files: StudyFiles, label: str) -> RunRecord:
+def _train(config: TrialConfig, files: StudyFiles, label: str, role: Role = "row") -> RunRecord:
     from trainables import run as one_run
 
     record = files.finished(config.key)
@@ -225,7 +225,7 @@ def _train(config: TrialConfig, files: StudyFiles, label: str) -> RunRecord:
         files.retry(config.key)
         work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
         print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
-        record = one_run.run(config, files, label, lambda epoch: print(_line(epoch), flush=True))
+        record = one_run.run(config, files, label, lambda epoch: print(_line(epoch), flush=True), role)
     metrics = ", ".join(f"{name} {value:.2f}" for name, value in record.metrics.items() if name.startswith("mAP"))
     print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
     return record

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.intervals import Spread, paired_differences, spread
-from analysis.results import SEARCH, Results, teachers
+from analysis.results import Results, teachers
 from analysis.wording import flag, metric_in_text, missing_sentence, number
 
 OTHER = {"mAP/3d/moderate": "mAP/bev/moderate", "mAP/bev/moderate": "mAP/3d/moderate"}
@@ -74,7 +74,7 @@ def _gap(results: Results, group: pd.DataFrame) -> Iterator[str]:
 
 def _order(results: Results, group: pd.DataFrame) -> Iterator[str]:
     """Which method comes first, where several were compared."""
-    finished = group[(group["status"] == "finished") & (group["label"] != SEARCH)]
+    finished = group[(group["status"] == "finished") & (group["role"] != "search")]
     student, rows = (
         finished[finished["method"] == "student"],
         finished[~finished["method"].isin(["teacher", "student"])],
@@ -97,7 +97,7 @@ def _order(results: Results, group: pd.DataFrame) -> Iterator[str]:
 def _rows(results: Results, group: pd.DataFrame) -> Iterator[str]:
     finished = group[group["status"] == "finished"]
     student = finished[finished["method"] == "student"]
-    rows = finished[~finished["method"].isin(["teacher", "student"]) & (finished["label"] != SEARCH)]
+    rows = finished[~finished["method"].isin(["teacher", "student"]) & (finished["role"] != "search")]
     metrics = [results.metric, *([OTHER[results.metric]] if results.metric in OTHER else [])]
     told = []
     # The whole method first, as that is what the question is about.
@@ -129,7 +129,7 @@ def _named(run: pd.Series, row: str) -> str:
 
 def _search(results: Results, distilled: pd.DataFrame) -> Iterator[str]:
     column = f"metrics.{results.metric}"
-    searched = distilled[(distilled["label"] == SEARCH) & (distilled["status"] == "finished")]
+    searched = distilled[(distilled["role"] == "search") & (distilled["status"] == "finished")]
     scores = searched[column].dropna() if column in searched else pd.Series(dtype=float)
     if scores.empty:
         return

@@ -18,6 +18,7 @@ COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started",
 def run_row(record: RunRecord) -> dict[str, Any]:
     """Everything of a record but its epochs."""
     row: dict[str, Any] = {"study": record.study, "key": record.key, "label": record.label or record.config.method}
+    row["role"] = record.role
     row |= config_columns(record.config)
     for name in ("status", "error", "teacher_key", *COST[1:]):
         row[name] = getattr(record, name)

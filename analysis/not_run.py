@@ -4,20 +4,21 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from analysis.columns import config_columns
-from study.nouns.config import TrialConfig
+from study.nouns.promised import PlannedRun
 
 NOT_RUN = "not_run"
 
 
-def not_run(planned: Iterable[tuple[str, str, TrialConfig]], recorded: Iterable[str]) -> Iterator[dict[str, Any]]:
+def not_run(planned: Iterable[tuple[str, PlannedRun]], recorded: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The columns of planned runs without a record; a run that two studies share counts once.
 
     Args:
-        planned: study, label and resolved config of every fixed run.
+        planned: study and run of everything that is known of its plan.
         recorded: the key of every record, of other studies and under other labels too.
     """
     known = set(recorded)
-    for study, label, config in planned:
-        if config.key not in known:
-            known.add(config.key)
-            yield {"study": study, "key": config.key, "label": label, "status": NOT_RUN, **config_columns(config)}
+    for study, run in planned:
+        if run.config.key not in known:
+            known.add(run.config.key)
+            named = {"study": study, "key": run.config.key, "label": run.label, "role": run.role, "status": NOT_RUN}
+            yield named | config_columns(run.config)

@@ -25,13 +25,24 @@ from analysis.columns import COST, epoch_table, run_row
 from analysis.not_run import not_run
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.records import TUNING, RunRecord, StudyFiles, read_record
+from study.nouns.promised import PlannedRun
+from study.nouns.records import RunRecord, StudyFiles, read_record
 from study.nouns.spec import StudySpec
 
-SEARCH = "search"
-"""The label of runs that Optuna asked for; every other label is a fixed row of a study."""
-
-IDENTITY = ["study", "key", "label", "row", "method", "seed", "detector", "compression", "dataset", "status", "error"]
+IDENTITY = [
+    "study",
+    "key",
+    "role",
+    "label",
+    "row",
+    "method",
+    "seed",
+    "detector",
+    "compression",
+    "dataset",
+    "status",
+    "error",
+]
 COMPARISON = ["family", "setting", "variant", "teacher_key"]
 
 
@@ -58,12 +69,12 @@ class Results:
     @property
     def tuned(self) -> pd.DataFrame:
         """All runs but those that only chose a weight."""
-        return self.runs[~self.runs["label"].astype(str).str.startswith(TUNING)]
+        return self.runs[self.runs["role"] != "tuning"]
 
     @property
     def rows(self) -> pd.DataFrame:
         """The runs of teachers and of the studies' fixed rows: nothing that was tried in order to choose."""
-        return self.tuned[self.tuned["label"] != SEARCH]
+        return self.tuned[self.tuned["role"] != "search"]
 
     @property
     def finished(self) -> pd.DataFrame:
@@ -81,17 +92,17 @@ def load(study_folders: Iterable[Path]) -> Results:
     """
     specs: list[StudySpec] = []
     records: dict[str, RunRecord] = {}
-    planned: list[tuple[str, str, TrialConfig]] = []
+    planned: list[tuple[str, PlannedRun]] = []
     unreadable: list[str] = []
     for folder in study_folders:
         files = _study_files(Path(folder))
         spec = _spec(files)
         specs.append(spec)
-        plan = files.read_plan()
-        planned += [(spec.name, label, config) for label, config in plan]
+        plan = files.read_plan().runs
+        planned += [(spec.name, run) for run in plan]
         own = list(_read(sorted(files.records.glob("*.json")), unreadable))
         trained = _read(sorted(files.teachers().records.glob("*.json")), unreadable)
-        wanted = {record.teacher_key for record in own} | set(_teacher_keys(config for _, config in plan))
+        wanted = {record.teacher_key for record in own} | set(_teacher_keys(run.config for run in plan))
         above = [one for one in trained if one.key in wanted]
         for record in [*own, *above]:
             if record.key not in records or records[record.key].status != "finished":
@@ -104,10 +115,10 @@ def load(study_folders: Iterable[Path]) -> Results:
 def results(
     specs: tuple[StudySpec, ...],
     records: list[RunRecord],
-    planned: Iterable[tuple[str, str, TrialConfig]] = (),
+    planned: Iterable[tuple[str, PlannedRun]] = (),
     unreadable: tuple[str, ...] = (),
 ) -> Results:
-    """The tidy tables of records already in memory, and of planned runs (study, label, config) that have none."""
+    """The tidy tables of records already in memory, and of planned runs (with their study) that have none."""
     rows = [run_row(record) for record in records]
     rows += not_run(planned, [record.key for record in records])
     runs = pd.DataFrame(rows)
@@ -172,12 +183,13 @@ def _row_names(runs: pd.DataFrame) -> pd.Series:
     """The label of the variant's first run; with its detector, or its own digest, where that names two things."""
     first = runs.sort_values(["study", "seed"], kind="stable").drop_duplicates("variant").to_dict("records")
     names = {run["variant"]: str(run["label"]) for run in first}
+    chosen = {run["variant"] for run in first if run["role"] in ("search", "tuning")}
     endings = (
         {run["variant"]: f" ({run['detector']} {run['compression']:g}x)" for run in first},
         {run["variant"]: f" [{run['variant'][:6]}]" for run in first},
     )
     for ending in endings:
-        count = Counter(names.values())
-        apart = [v for v, name in names.items() if count[name] > 1 and name != SEARCH and not name.startswith(TUNING)]
+        count = Counter(name for variant, name in names.items() if variant not in chosen)
+        apart = [v for v, name in names.items() if count[name] > 1 and v not in chosen]
         names |= {variant: names[variant] + ending[variant] for variant in apart}
     return runs["variant"].map(names)

@@ -14,7 +14,7 @@ from study.nouns.errors import InputError, RunFailedError
 from study.nouns.metrics import Metric
 from study.nouns.overrides import validated
 from study.nouns.parameters import Called, Range
-from study.nouns.records import EpochRecord, RunRecord, StudyFiles
+from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from trainables import datasets, detectors, distillers
 from trainables.costs import measuring
 from trainables.datasets import ready
@@ -95,7 +95,11 @@ def metrics_of(config: TrialConfig) -> tuple[Metric, ...]:
 
 
 def run(
-    config: TrialConfig, files: StudyFiles, label: str = "", tell: Callable[[EpochRecord], None] | None = None
+    config: TrialConfig,
+    files: StudyFiles,
+    label: str = "",
+    tell: Callable[[EpochRecord], None] | None = None,
+    role: Role = "row",
 ) -> RunRecord:
     """Train one run, from its newest checkpoint where there is one, and keep its record.
 
@@ -104,6 +108,7 @@ def run(
         files: of the study it belongs to.
         label: the row of the study that asked for it.
         tell: called after each epoch.
+        role: why it is made.
 
     Returns:
         The record, of status `finished`.
@@ -112,7 +117,7 @@ def run(
         RunFailedError: the run failed; its record says why.
     """
     folder = files.run(config.key)
-    begin = {"key": config.key, "study": files.study, "label": label, "config": config, **origin()}
+    begin = {"key": config.key, "study": files.study, "label": label, "role": role, "config": config, **origin()}
     begin["called"] = called(config)
     begin["declared"] = metrics_of(config)
     start = perf_counter()
@@ -139,7 +144,7 @@ def trainable(tune_config: dict[str, Any]) -> None:
     """Ray Tune's function trainable: trains the run that the driver hands out, reports each validation."""
     from ray import tune
 
-    config, files, label = compose(tune_config)
+    config, files, label, role = compose(tune_config)
     # A worker may train runs of different sizes one after the other; Ray says how many CPUs this one has.
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
 
@@ -147,7 +152,7 @@ def trainable(tune_config: dict[str, Any]) -> None:
         if epoch.metrics:
             tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": config.training.epochs, "key": config.key})
 
-    record = run(config, files, label, report)
+    record = run(config, files, label, report, role)
     if config.measures:
         tune.report({**record.metrics, "key": config.key})
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.intervals import spread
-from analysis.results import SEARCH, Results, teachers
+from analysis.results import Results, teachers
 from analysis.wording import metric_axis, missing_sentence
 
 TITLE = "Sensitivity to K, N and τ"
@@ -105,7 +105,7 @@ def _panel(scored: pd.DataFrame, parameter: str, score: str) -> list[dict[str, A
     rows = [
         {
             "parameter": parameter,
-            "kind": "search" if run["label"] == SEARCH else "fixed",
+            "kind": "search" if run["role"] == "search" else "fixed",
             "value": run["value"],
             "score": run[score],
             "n": 1,
@@ -114,7 +114,7 @@ def _panel(scored: pd.DataFrame, parameter: str, score: str) -> list[dict[str, A
         }
         for run in known.sort_values(["value", "key"]).to_dict("records")
     ]
-    fixed = known[known["label"] != SEARCH]
+    fixed = known[known["role"] != "search"]
     for value, shared in fixed.groupby("value"):
         if len(shared) > 1 and fixed["value"].nunique() > 1:
             median = float(shared[score].median())

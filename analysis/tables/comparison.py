@@ -22,7 +22,6 @@ from analysis.variants import (
     teachers_of,
 )
 from analysis.wording import DASH, TASKS, flag, missing_sentence, number, short
-from study.nouns.records import TUNING
 
 TITLE = "How the methods compare"
 EMPTY = "No setting holds fixed rows of two distillation methods."
@@ -117,7 +116,8 @@ def _weight(variant: pd.DataFrame, results: Results) -> dict[str, float]:
     point = next((point for point in spec.points if point.label == first["label"]), None) if spec else None
     start = point.tune[1] if point is not None and isinstance(point.tune, tuple) else nan
     weight = float(first.get("parameters.weight", nan))
-    tries = results.runs[(results.runs["study"] == first["study"]) & (results.runs["label"] == TUNING + first["label"])]
+    tries = results.runs[results.runs["role"] == "tuning"]
+    tries = tries[(tries["study"] == first["study"]) & (tries["label"] == first["label"])]
     done = int((tries["status"] == "finished").sum())
     return {"weight": weight, "weight_ratio": weight / start, "tuning_runs": done, "tuning_missing": len(tries) - done}
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.results import SEARCH, Results
+from analysis.results import Results
 from analysis.wording import PARAMETERS, mark, metric_title, missing_sentence, number, short
 
 TITLE = "Best runs of the search"
@@ -15,7 +15,7 @@ COLUMNS = ["rank", "key", "seed", "metric", "score", "gain", "local", "reweight"
 def summarise(results: Results) -> pd.DataFrame:
     """The ten best finished search runs: score, gain over the undistilled student of the same seed, parameters."""
     score = f"metrics.{results.metric}"
-    asked = results.runs[results.runs["label"] == SEARCH]
+    asked = results.runs[results.runs["role"] == "search"]
     if score not in asked:
         return pd.DataFrame(columns=COLUMNS)
     scored = asked[(asked["status"] == "finished") & asked[score].notna()]

@@ -10,6 +10,7 @@ A trainable is a function of Tune's config and keeps this contract:
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,10 +23,11 @@ from study.driver import cluster
 from study.driver.no_run_without_record import RETRIES, Guard, TimeIsUpError, Trainable, recorded, write_failure
 from study.driver.progress import Progress, run_of
 from study.nouns.assignment import carry, compose
+from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.optuna_search import Search, open_search
-from study.planning.plan import PlannedRun, Resolve, check_devices, expand, missing, search_bases, teachers, too_weak
+from study.planning.plan import Resolve, check_devices, expand, missing, search_bases, teachers, too_weak
 from study.planning.same_study import claim, only_driver
 from study.planning.weight_tuning import chosen, hopeless, retry, rows, suggested, tried, unfinished
 
@@ -69,17 +71,18 @@ def launch(
     """
     study = _Study(spec, trainable, resolve, files, say, force)
     bases = search_bases(spec, resolve)
-    asked = [*study.points(), *(PlannedRun(row.label, row.base) for row in study.rows)]
-    needed = [PlannedRun("teacher", config) for config in teachers(spec, asked, resolve)]
+    asked = [*study.points(), *(PlannedRun(role="tuning", label=row.label, config=row.base) for row in study.rows)]
+    needed = teachers(spec, asked, resolve)
     check_devices(spec.budget, [*(run.config for run in [*asked, *needed]), *bases.values()])
     with only_driver(files):
         claim(spec, files, resume)
         for run in needed:
             files.teachers().retry(run.config.key)  # another study's failure is not this one's
         retry(study.rows, spec, files)
+        _adopt(study.points(), files)
         search = open_search(spec, bases, files)
         stopped = study.run(needed, search, address)
-        _adopt_teachers(study.points(), files)
+        _adopt(study.points(), files)
     failed = sum(record.status == "failed" for record in files.all())
     outcome = Outcome(sum(1 for _ in files.all()) - failed, failed, stopped)
     if stopped:
@@ -116,6 +119,7 @@ class _Study:
 
     def run(self, needed: list[PlannedRun], search: Search, address: str) -> str | None:
         """All phases; returns why they stopped early, or None."""
+        self.needed, self.search = needed, search
         self._keep_plan()
         untaught = missing(needed, self.files.teachers())
         untried = sum(self.spec.tuning.trials - len(tried(row, self.spec, self.files)) for row in self.rows)
@@ -152,14 +156,31 @@ class _Study:
                 first = next(record.error for record in tried(row, self.spec, self.files))
                 reason = f"none of {self.spec.tuning.trials} tuning runs has a result: {first}"
                 for run in missing([run for run in self.points() if run.label == row.label], self.files):
-                    carried = carry(run.config, self.files, run.label)
+                    carried = carry(run, self.files)
                     write_failure(carried, reason)
                     self.progress.give_up(carried, reason)
 
     def _keep_plan(self) -> None:
-        """Keep what is known by now of the runs that the study consists of."""
-        tuning = [run for row in self.rows for run in suggested(row, self.spec, self.files)]
-        self.files.write_plan([*tuning, *self.points()])
+        """Keep what is promised, and what is known of it by now."""
+        tuning = {row.label: suggested(row, self.spec, self.files) for row in self.rows}
+        runs = [*self.points(), *(run for runs in tuning.values() for run in runs), *self.needed]
+        known = {run.config.key: run for run in reversed(runs)}  # of equal runs the first is kept
+        labels = Counter((run.role, run.label) for run in known.values())
+        promised = [
+            Promise(
+                role="tuning",
+                label=row.label,
+                runs=labels["tuning", row.label] + self.spec.tuning.trials - len(tuning[row.label]),
+                around=row.base,
+            )
+            for row in self.rows
+        ]
+        if self.search.base is not None:
+            found = sum(record.role == "search" and record.status == "finished" for record in self.files.all())
+            promised.append(
+                Promise(role="search", label="search", runs=found + self.search.trials, around=self.search.base)
+            )
+        self.files.write_plan(Plan(runs=tuple(reversed(known.values())), promised=tuple(promised)))
 
     def _unfit(self, needed: list[PlannedRun]) -> str | None:
         """Why there is no teacher to learn from: one has no result, or a result that is too low and not forced."""
@@ -188,7 +209,7 @@ class _Study:
 
     def _fixed(self, phase: str, runs: list[PlannedRun], files: StudyFiles, resources: dict[str, float]) -> None:
         if runs:
-            configs = [carry(run.config, files, run.label) for run in runs]
+            configs = [carry(run, files) for run in runs]
             self._phase(phase, len(runs), resources, param_space={"run": tune.grid_search(configs)})
 
     def _phase(
@@ -232,12 +253,17 @@ def _students(planned: list[PlannedRun]) -> list[PlannedRun]:
     return [run for run in planned if run.config.method != "teacher"]
 
 
-def _adopt_teachers(planned: list[PlannedRun], files: StudyFiles) -> None:
-    """A row of method=teacher was trained among the shared teachers; the study gets its record too."""
-    for label, config in planned:
-        record = files.teachers().finished(config.key) if config.method == "teacher" else None
-        if record is not None:
-            files.write(record.model_copy(update={"study": files.study, "label": label}))
+def _adopt(rows: list[PlannedRun], files: StudyFiles) -> None:
+    """Give the study's rows the records that other runs left of them.
+
+    A row of method=teacher was trained among the shared teachers; another may have been found by the search before it
+    became a row.
+    """
+    for row in rows:
+        teaches = row.config.method == "teacher"
+        record = (files.teachers() if teaches else files).finished(row.config.key)
+        if record is not None and (teaches or record.role != "row"):
+            files.write(record.model_copy(update={"study": files.study, "label": row.label, "role": "row"}))
 
 
 @contextmanager

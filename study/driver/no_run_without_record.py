@@ -48,7 +48,7 @@ def recorded(trainable: Trainable) -> Trainable:
     """What Tune calls, on a worker: a run that has a record is answered from it, and no run ends without one."""
 
     def run(tune_config: dict[str, Any]) -> None:
-        config, files, _ = compose(run_of(tune_config))
+        config, files, *_ = compose(run_of(tune_config))
         record = files.record(config.key)
         if record is None:
             try:
@@ -70,12 +70,19 @@ def recorded(trainable: Trainable) -> Trainable:
 
 def write_failure(tune_config: dict[str, Any], reason: str) -> None:
     """Keep a failed record of the run that Tune carries under this config."""
-    config, files, label = compose(run_of(tune_config))
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    record = RunRecord(
-        key=config.key, study=files.study, label=label, config=config, status="failed", error=reason, started=started
+    config, files, label, role = compose(run_of(tune_config))
+    files.write(
+        RunRecord(
+            key=config.key,
+            study=files.study,
+            label=label,
+            role=role,
+            config=config,
+            status="failed",
+            error=reason,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
     )
-    files.write(record)
 
 
 def _reason(trial: Trial) -> str:

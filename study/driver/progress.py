@@ -11,7 +11,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from study.nouns.assignment import compose
-from study.nouns.records import TUNING, StudyFiles
+from study.nouns.records import StudyFiles
 
 SHORT = {"parameters.neighbors": "K", "parameters.samples": "N", "parameters.temperature": "tau"}
 SWITCHES = {"parameters.local": "LD", "parameters.reweight": "RL"}
@@ -154,8 +154,8 @@ def name_of(tune_config: Mapping[str, Any]) -> str:
     run = run_of(tune_config)
     switches = [short for name, short in SWITCHES.items() if run.get(name)]
     varied = [f"{short} {run[name]:.3g}" for name, short in SHORT.items() if name in run]
-    if run["label"].startswith(TUNING):
-        varied = [f"weight {run['trial']['parameters']['weight']:.3g}"]
+    if run["role"] == "tuning":
+        return f"tuning of {run['label']}: weight {run['trial']['parameters']['weight']:.3g}"
     words = [run["label"], *([" + ".join(switches)] if switches else []), *varied]
     return " ".join(words if varied else [run["label"], f"seed {run['trial']['seed']}"])
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from study.nouns.config import TrialConfig
 from study.nouns.overrides import override, validated
+from study.nouns.promised import PlannedRun, Role
 from study.nouns.records import StudyFiles
 
 
@@ -19,6 +20,7 @@ class Assignment(NamedTuple):
     config: TrialConfig
     files: StudyFiles
     label: str
+    role: Role
 
 
 def compose(tune_config: dict[str, Any]) -> Assignment:
@@ -30,15 +32,16 @@ def compose(tune_config: dict[str, Any]) -> Assignment:
     rest = dict(tune_config)
     base = validated(TrialConfig, rest.pop("trial"))
     files = StudyFiles(Path(rest.pop("results")), rest.pop("study"))
-    label = rest.pop("label")
-    return Assignment(override(base, rest), files, label)
+    label, role = rest.pop("label"), rest.pop("role")
+    return Assignment(override(base, rest), files, label, role)
 
 
-def carry(config: TrialConfig, files: StudyFiles, label: str) -> dict[str, Any]:
+def carry(run: PlannedRun, files: StudyFiles) -> dict[str, Any]:
     """The inverse of `compose` for a run without overrides."""
     return {
-        "trial": config.model_dump(mode="json"),
+        "trial": run.config.model_dump(mode="json"),
         "results": str(files.results),
         "study": files.study,
-        "label": label,
+        "label": run.label,
+        "role": run.role,
     }

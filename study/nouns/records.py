@@ -10,30 +10,25 @@ written by an atomic rename, so that a killed process leaves a whole record or n
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
+from study.nouns.promised import Plan, Role
 from study.nouns.spec import StudySpec
 
 SCHEMA_VERSION = 1
 TEACHERS = "teachers"
-TUNING = "tuning: "
-"""Before a row's name it is the label of the runs that chose the row's loss weight."""
-
 RESERVED_BYTES = 2**18
 Status = Literal["finished", "failed"]
-Role = Literal["teacher", "row", "tuning", "search", "confirmation"]
-"""Why a run was made: a teacher, a fixed row, a choice of a row's weight, a suggestion of the search, or a repetition
-of one that the search found."""
 
 
 class EpochRecord(Frozen):
@@ -54,7 +49,7 @@ class RunRecord(Frozen):
 
     `metrics` holds AP in percent under `<task>/<class>/<difficulty>`, task in (bev, 3d), class in (Car, Pedestrian,
     Cyclist), difficulty in (easy, moderate, hard), and the mean over classes under `mAP/<task>/<difficulty>`, all AP40.
-    `label` is the row of the study that asked for the run, `role` why.
+    `label` is the row of the study that asked for the run, `role` why: a tuning run carries its row's plain label.
     `declared` says what each metric is, `called` how people call the values of the config (by dotted key).
     `facts` holds numbers about the run itself (steps, parameters, teacher's metrics under `teacher/...`).
     """
@@ -80,11 +75,6 @@ class RunRecord(Frozen):
     started: str = ""
     commit: str = ""
     versions: dict[str, str] = {}
-
-
-class _Planned(Frozen):
-    label: str
-    config: TrialConfig
 
 
 class StudyFiles:
@@ -165,24 +155,22 @@ class StudyFiles:
             return None
         return StudySpec.model_validate(_read_json(self.study_json))
 
-    def write_plan(self, planned: Iterable[tuple[str, TrialConfig]]) -> None:
-        """Keep the label and the resolved config of every fixed run of the study."""
-        runs = [_Planned(label=label, config=config).model_dump(mode="json") for label, config in planned]
-        write_json(self.plan_json, runs)
+    def write_plan(self, plan: Plan) -> None:
+        """Keep everything that the study has promised."""
+        write_json(self.plan_json, plan.model_dump(mode="json"))
 
-    def read_plan(self) -> list[tuple[str, TrialConfig]]:
-        """The fixed runs that were launched here, under their final keys; empty before the first launch.
+    def read_plan(self) -> Plan:
+        """What was promised here; an empty plan before the first launch.
 
         Raises:
             InputError: the file is not JSON, or not a plan.
         """
         if not self.plan_json.exists():
-            return []
+            return Plan()
         try:
-            planned = TypeAdapter(list[_Planned]).validate_python(_read_json(self.plan_json))
+            return Plan.model_validate(_read_json(self.plan_json))
         except ValidationError as error:
             raise InputError(f"{self.plan_json}: not a plan: {_first(error)}") from None
-        return [(run.label, run.config) for run in planned]
 
 
 def read_record(path: Path) -> RunRecord:

@@ -24,13 +24,12 @@ from ray.tune.search.optuna import OptunaSearch
 from study.nouns.assignment import carry
 from study.nouns.config import TrialConfig
 from study.nouns.overrides import override
+from study.nouns.promised import PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import SearchSpace, StudySpec
 from study.planning.search_space import Switches, suggest, switches_of
 
 Bases = dict[Switches, TrialConfig]
-SEARCH = "search"
-"""The label of every run that Optuna asked for."""
 
 
 class Search(NamedTuple):
@@ -38,6 +37,8 @@ class Search(NamedTuple):
 
     searcher: OptunaSearch | None
     trials: int
+    base: TrialConfig | None
+    """The run around which is searched; None where nothing is."""
 
 
 def open_search(spec: StudySpec, bases: Bases, files: StudyFiles) -> Search:
@@ -49,7 +50,7 @@ def open_search(spec: StudySpec, bases: Bases, files: StudyFiles) -> Search:
         files: where journal and records lie.
     """
     if spec.search is None:
-        return Search(None, 0)
+        return Search(None, 0, None)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     files.root.mkdir(parents=True, exist_ok=True)
     _mend(files.journal)
@@ -58,19 +59,19 @@ def open_search(spec: StudySpec, bases: Bases, files: StudyFiles) -> Search:
     name = study_name(spec, bases)
     study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
     _settle(study, spec, bases, files)
+    base = next(iter(bases.values()))
     left = spec.search.trials - len(study.get_trials(states=[TrialState.COMPLETE]))
     if left <= 0:
-        return Search(None, 0)
+        return Search(None, 0, base)
     sampler = optuna.samplers.TPESampler(
         seed=spec.seeds[0] + len(study.trials),
         n_startup_trials=spec.search.startup,
         constant_liar=True,
     )
-    ask = partial(
-        _ask, space=spec.search, constants={chosen: carry(base, files, SEARCH) for chosen, base in bases.items()}
-    )
+    asked = {chosen: PlannedRun(role="search", label="search", config=base) for chosen, base in bases.items()}
+    ask = partial(_ask, space=spec.search, constants={chosen: carry(run, files) for chosen, run in asked.items()})
     searcher = OptunaSearch(ask, metric=spec.metric, mode=spec.mode, sampler=sampler, storage=storage, study_name=name)
-    return Search(searcher, left)
+    return Search(searcher, left, base)
 
 
 def study_name(spec: StudySpec, bases: Bases) -> str:

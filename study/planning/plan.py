@@ -1,25 +1,18 @@
 """From a question to the runs that answer it: every point for every seed, the teachers they need, what is missing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.metrics import judge
 from study.nouns.overrides import override
+from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Budget, StudySpec
 from study.planning.search_space import Switches, choices, corners, switched
 
 Resolve = Callable[[TrialConfig], TrialConfig]
 """Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
-
-
-class PlannedRun(NamedTuple):
-    """One run and the row of the study that asks for it."""
-
-    label: str
-    config: TrialConfig
 
 
 def expand(spec: StudySpec, resolve: Resolve, weights: Mapping[str, float | None] = {}) -> list[PlannedRun]:
@@ -37,7 +30,7 @@ def expand(spec: StudySpec, resolve: Resolve, weights: Mapping[str, float | None
         tuned = {} if weight is None else {"parameters.weight": weight}
         for seed in spec.seeds:
             config = resolve(override(spec.base, {"seed": seed, **point.set, **tuned}))
-            runs.setdefault(config.key, PlannedRun(point.label, config))
+            runs.setdefault(config.key, PlannedRun(label=point.label, config=config))
     return list(runs.values())
 
 
@@ -62,7 +55,7 @@ def search_bases(spec: StudySpec, resolve: Resolve) -> dict[Switches, TrialConfi
     return {chosen: resolve(override(base, switched(chosen))) for chosen in choices(spec.search)}
 
 
-def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -> list[TrialConfig]:
+def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -> list[PlannedRun]:
     """The teachers to train, or to validate where a checkpoint is given, before anything else: each of them once.
 
     A point of method=teacher is one of them: it is run among the shared teachers too.
@@ -75,7 +68,7 @@ def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -
         elif config.distills:
             teacher = resolve(config.teacher_run())
             runs.setdefault(teacher.key, teacher)
-    return list(runs.values())
+    return [PlannedRun(role="teacher", label="teacher", config=config) for config in runs.values()]
 
 
 def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:

@@ -18,9 +18,10 @@ from optuna.trial import TrialState
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
-from study.nouns.records import TUNING, RunRecord, StudyFiles
+from study.nouns.promised import PlannedRun
+from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Point, StudySpec
-from study.planning.plan import PlannedRun, Resolve
+from study.planning.plan import Resolve
 
 WEIGHT = "parameters.weight"
 OwnRange = Callable[[TrialConfig], tuple[float, float]]
@@ -66,7 +67,10 @@ def suggested(row: Row, spec: StudySpec, files: StudyFiles) -> list[PlannedRun]:
     while len(runs) < spec.tuning.trials:
         trials = [study.ask() for _ in range(min(spec.tuning.at_once, spec.tuning.trials - len(runs)))]
         weights = [float(f"{trial.suggest_float(WEIGHT, low, high, log=True):.3g}") for trial in trials]
-        these = [PlannedRun(f"{TUNING}{row.label}", override(row.base, {WEIGHT: weight})) for weight in weights]
+        these = [
+            PlannedRun(role="tuning", label=row.label, config=override(row.base, {WEIGHT: weight}))
+            for weight in weights
+        ]
         runs += these
         records = [files.record(run.config.key) for run in these]
         if None in records:
@@ -111,7 +115,7 @@ def retry(tuned: list[Row], spec: StudySpec, files: StudyFiles) -> None:
     """Set failures aside, to be tried again; a failed tuning run only where its whole row failed, as it was tried."""
     again = {record.key for row in tuned if hopeless(row, spec, files) for record in tried(row, spec, files)}
     for record in list(files.all()):
-        if record.key in again or not record.label.startswith(TUNING):
+        if record.key in again or record.role != "tuning":
             files.retry(record.key)
 
 

@@ -13,8 +13,10 @@ import numpy as np
 
 from study.nouns.config import TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.overrides import override
-from study.nouns.records import TUNING, EpochRecord, RunRecord, StudyFiles
+from study.nouns.promised import Plan, PlannedRun
+from study.nouns.records import EpochRecord, RunRecord, StudyFiles
 from study.nouns.spec import Point, SearchSpace, StudySpec
+from study.planning.plan import expand
 
 TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
 BASE = TrialConfig(
@@ -68,6 +70,7 @@ def record(config: TrialConfig, label: str, status: str = "finished", **changes:
         "key": config.key,
         "study": "teachers" if config.method == "teacher" else "quickstart",
         "label": label,
+        "role": "teacher" if config.method == "teacher" else "row",
         "config": config,
         "status": status,
         "error": None if done else "RuntimeError: loss is not finite at step 12 (<nan> & so on)",
@@ -86,25 +89,21 @@ def record(config: TrialConfig, label: str, status: str = "finished", **changes:
     return RunRecord(**(content | changes))
 
 
-def planned(asked: StudySpec) -> list[tuple[str, str, TrialConfig]]:
-    """Study, label and config of every fixed row on every seed."""
-    return [
-        (asked.name, point.label, override(asked.base, {**point.set, "seed": seed}))
-        for point in asked.points
-        for seed in asked.seeds
-    ]
+def planned(asked: StudySpec) -> list[tuple[str, PlannedRun]]:
+    """The study and every fixed row of it on every seed."""
+    return [(asked.name, run) for run in expand(asked, lambda config: config)]
 
 
 def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12) -> list[RunRecord]:
     """The teacher, every fixed row on every seed (rows in `fail` failed on the last), a search with one failure."""
     made = [record(BASE.teacher_run(), "teacher")]
-    for _, label, config in planned(asked):
-        failed = label in fail and config.seed == asked.seeds[-1]
-        made.append(record(config, label, "failed" if failed else "finished"))
+    for _, run in planned(asked):
+        failed = run.label in fail and run.config.seed == asked.seeds[-1]
+        made.append(record(run.config, run.label, "failed" if failed else "finished"))
     for point in asked.points:
-        made += [record(config, f"{TUNING}{point.label}", status) for config, status in _tries(asked, point)]
+        made += [record(config, point.label, status, role="tuning") for config, status in _tries(asked, point)]
     for trial in range(search):
-        made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished"))
+        made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished", role="search"))
     return made
 
 
@@ -112,7 +111,7 @@ def write(results: Path, asked: StudySpec, kept: list[RunRecord]) -> Path:
     """The study's folder as `run` leaves it."""
     files = StudyFiles(results, asked.name)
     files.write_study(asked)
-    files.write_plan((label, config) for _, label, config in planned(asked))
+    files.write_plan(Plan(runs=tuple(run for _, run in planned(asked))))
     files.records.mkdir(parents=True, exist_ok=True)
     for one in kept:
         (files.teachers() if one.config.method == "teacher" else files).write(one)

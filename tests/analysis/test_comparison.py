@@ -1,5 +1,7 @@
 """What the comparison, the gains and the compression say of made-up runs whose answers are known."""
 
+from dataclasses import replace
+
 import made_up_study as made_up
 import pytest
 
@@ -9,7 +11,6 @@ from analysis.published import published
 from analysis.results import results
 from analysis.tables import ablation, comparison, compression
 from study.nouns.overrides import override
-from study.nouns.records import TUNING
 from study.nouns.spec import Point
 
 METHODS = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "crd", "ofd", "fbkd")
@@ -26,7 +27,8 @@ def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
     points = tuple(Point(label=name, set={"method": name, "parameters": {}}) for name in (*scores, *missing))
     asked = made_up.spec(points=points, seeds=(0, 1, 2))
     kept = []
-    for _, label, config in made_up.planned(asked):
+    for _, run in made_up.planned(asked):
+        label, config = run.label, run.config
         if label in missing:
             kept.append(made_up.record(config, label, "failed"))
         elif config.seed < len(scores[label]):
@@ -106,14 +108,17 @@ def test_a_given_teacher_has_a_row_from_what_its_students_noted():
 
 
 def test_runs_that_only_chose_a_weight_count_for_nothing_else(whole):
-    tries = whole.runs["label"] == f"{TUNING}fitnet"
+    tries = (whole.runs["role"] == "tuning") & (whole.runs["label"] == "fitnet")
     assert tries.sum() == 3
     keys = set(whole.runs.loc[tries, "key"])
     assert not keys & set(whole.rows["key"])
     assert not keys & set(training_curves.summarise(whole)["key"].dropna())
     assert not keys & set(sensitivity.summarise(whole)["key"].dropna())
-    for table in (comparison, ablation, compression):
-        assert not table.summarise(whole)["row"].str.startswith(TUNING).any()
+    rows = [table.summarise(whole)["row"] for table in (comparison, ablation, compression)]
+    untuned = replace(whole, runs=whole.runs[whole.runs["role"] != "tuning"])
+    assert [list(row) for row in rows] == [
+        list(table.summarise(untuned)["row"]) for table in (comparison, ablation, compression)
+    ]
 
 
 def test_the_figure_draws_every_seed_and_the_tables_mean(whole):

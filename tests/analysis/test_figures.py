@@ -81,7 +81,9 @@ def test_more_rows_than_colors_are_left_out_and_counted():
 
 def test_searched_values_that_meet_by_chance_have_no_median():
     configs = [override(made_up.BASE, {"parameters.temperature": tau}) for tau in (1, 2, 3)]
-    summary = sensitivity.summarise(results((made_up.spec(),), [made_up.record(one, "search") for one in configs]))
+    summary = sensitivity.summarise(
+        results((made_up.spec(),), [made_up.record(one, "search", role="search") for one in configs])
+    )
     assert "median" not in set(summary["kind"])
 
 

@@ -46,7 +46,7 @@ def test_a_missing_seed_counts_to_the_variant_of_its_row():
 def test_a_fixed_row_whose_run_bears_another_label_is_not_missing():
     asked = made_up.spec(seeds=(0,))
     kept = [one for one in made_up.records(asked, fail=()) if one.label != "LD + RL"]
-    kept.append(made_up.record(made_up.BASE, "search"))
+    kept.append(made_up.record(made_up.BASE, "search", role="search"))
     assert not (results((asked,), kept, made_up.planned(asked)).runs["status"] == NOT_RUN).any()
 
 
@@ -65,7 +65,7 @@ def test_a_folder_without_a_plan_misses_no_run(study_folder):
 
 @pytest.mark.parametrize(
     ("content", "wrong"),
-    [("[", "not JSON"), ("{}", "not a plan: Input"), ('[{"label": "x"}]', "not a plan: 0.config: ")],
+    [("[", "not JSON"), ("[]", "not a plan: Input"), ('{"runs": [{"label": "x"}]}', "not a plan: runs.0.config: ")],
 )
 def test_a_plan_that_is_none_is_refused_with_its_path(study_folder, content, wrong):
     (study_folder / "plan.json").write_text(content)

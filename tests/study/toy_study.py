@@ -17,7 +17,7 @@ from study.driver.launch import Outcome, launch
 from study.nouns.assignment import compose
 from study.nouns.config import TrialConfig
 from study.nouns.metrics import Metric
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.records import Role, RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 
 METRIC = "mAP/3d/moderate"
@@ -34,7 +34,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
 
 def train(tune_config: dict[str, Any]) -> None:
     """One run: every epoch leaves a checkpoint (a number) and a line in the log of epochs really trained."""
-    config, files, label = compose(tune_config)
+    config, files, label, role = compose(tune_config)
     folder = files.run(config.key)
     folder.mkdir(parents=True, exist_ok=True)
     wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
@@ -56,16 +56,17 @@ def train(tune_config: dict[str, Any]) -> None:
             value = 50 - (wants["neighbors"] - 20) ** 2 / 100 - (wants["samples"] - 400) ** 2 / 1e5 - 1 / (epoch + 1)
             metrics = {METRIC: value}
             if epoch + 1 == epochs:
-                write(files, config, label, status="finished", metrics=metrics, facts=facts)
+                write(files, config, label, role, status="finished", metrics=metrics, facts=facts)
             tune.report({**metrics, "key": config.key, "epoch": epoch + 1, "epochs": epochs})
     except ValueError as error:
-        write(files, config, label, status="failed", error=str(error), facts=facts)
+        write(files, config, label, role, status="failed", error=str(error), facts=facts)
         raise
 
 
-def write(files: StudyFiles, config: TrialConfig, label: str, **rest: Any) -> None:
+def write(files: StudyFiles, config: TrialConfig, label: str, role: Role, **rest: Any) -> None:
     """Keep the record of a run."""
-    files.write(RunRecord(key=config.key, study=files.study, label=label, config=config, declared=DECLARED, **rest))
+    begin = {"key": config.key, "study": files.study, "label": label, "role": role, "config": config}
+    files.write(RunRecord(**begin, declared=DECLARED, **rest))
 
 
 def toy(**changes: Any) -> StudySpec:

@@ -51,16 +51,42 @@ def test_a_study_leaves_one_record_per_run_and_goes_on_after_a_failure(troubled)
     assert sorted(record.label for record in files.all()) == ["bad", "good", "killed once", *["search"] * 3]
 
 
-def test_the_plan_holds_every_fixed_run_under_its_final_key(troubled):
+def test_the_plan_holds_every_row_and_teacher_under_its_final_key(troubled):
     _, files, _, _ = troubled
-    planned = {config.key: label for label, config in files.read_plan()}
-    assert planned == {record.key: record.label for record in files.all() if record.label != "search"}
+    planned = {(run.role, run.config.key, run.label) for run in files.read_plan().runs}
+    records = [*files.all(), *files.teachers().all()]
+    assert planned == {(record.role, record.key, record.label) for record in records if record.role != "search"}
 
 
-def test_planned_runs_name_the_teacher_that_was_trained(troubled):
+def test_the_plan_promises_the_searchs_runs_before_anyone_asked_for_them(troubled):
     _, files, _, _ = troubled
-    named = {config.teacher_run().key for _, config in files.read_plan()}
-    assert named == {record.key for record in files.teachers().all()}
+    (promise,) = files.read_plan().unasked([("row", "good")])
+    assert (promise.role, promise.runs) == ("search", 3)
+    assert files.read_plan().unasked((record.role, record.label) for record in files.all()) == []
+
+
+def test_a_row_may_be_called_search(cluster, tmp_path):
+    spec = toy(points=[{"label": "search"}], seeds=[0], search={"trials": 1, "samples": [100, 900]})
+    run(spec, tmp_path, cluster)
+    assert sorted((r.role, r.label) for r in StudyFiles(tmp_path, "toy").all()) == [
+        ("row", "search"),
+        ("search", "search"),
+    ]
+
+
+def test_a_configuration_that_the_search_found_becomes_a_row_when_it_is_added(cluster, tmp_path):
+    spec, files = toy(points=[], seeds=[0], search={"trials": 1, "samples": [100, 900]}), StudyFiles(tmp_path, "toy")
+    run(spec, tmp_path, cluster)
+    (found,) = files.all()
+    parameters = {f"parameters.{name}": value for name, value in found.config.parameters.items()}
+    grown = toy(
+        points=[{"label": "the best", "set": parameters}], seeds=[0], search={"trials": 1, "samples": [100, 900]}
+    )
+    lines: list[str] = []
+    run(grown, tmp_path, cluster, resume=True, say=lines.append)
+    assert lines == ["nothing is missing"]
+    assert [(record.key, record.role, record.label) for record in files.all()] == [(found.key, "row", "the best")]
+    assert files.read_plan().unasked([("row", "the best")]) == []
 
 
 def test_a_failed_run_keeps_its_reason_and_shows_it(troubled):

@@ -13,6 +13,7 @@ from study.nouns.assignment import carry, compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
+from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Budget, SearchSpace, StudySpec
 from study.planning.plan import check_devices, expand, missing, search_bases, teachers, too_weak
@@ -43,7 +44,7 @@ def test_a_point_with_an_unknown_key_is_refused():
 
 def test_all_distilled_runs_share_one_teacher():
     spec = toy()
-    assert [run.method for run in teachers(spec, expand(spec, resolve), resolve)] == ["teacher"]
+    assert [run.config.method for run in teachers(spec, expand(spec, resolve), resolve)] == ["teacher"]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +86,8 @@ def test_a_given_checkpoint_is_measured_by_one_run_for_all():
     base = {"method": "pointdistiller", "teacher": {"checkpoint": "/t.pth", "digest": "d"}}
     spec = toy(base=base, search={"trials": 2})
     (run,) = teachers(spec, expand(spec, resolve), resolve)
-    assert run.measures
-    assert run.identity().keys() == {"method", "parameters", "detector", "dataset", "teacher"}
+    assert run.config.measures
+    assert run.config.identity().keys() == {"method", "parameters", "detector", "dataset", "teacher"}
 
 
 @pytest.mark.parametrize(
@@ -152,9 +153,10 @@ def test_the_corners_of_a_space_are_its_bounds():
 def test_what_is_carried_to_a_worker_comes_back(tmp_path):
     files = StudyFiles(tmp_path, "toy")
     config = resolve(TrialConfig(method="pointdistiller"))
-    back = compose({**carry(config, files, "row"), "parameters.neighbors": 5})
+    run = PlannedRun(role="tuning", label="a row", config=config)
+    back = compose({**carry(run, files), "parameters.neighbors": 5})
     assert back.config == override(config, {"parameters.neighbors": 5})
-    assert (back.files.root, back.label) == (files.root, "row")
+    assert (back.files.root, back.label, back.role) == (files.root, "a row", "tuning")
 
 
 @pytest.mark.parametrize("name", list(named_studies.STUDIES))
@@ -244,7 +246,8 @@ def test_another_study_is_told_by_its_first_difference(change, field):
 
 
 def test_a_line_names_what_the_search_varied(tmp_path):
-    config = carry(resolve(TrialConfig(method="pointdistiller")), StudyFiles(tmp_path, "toy"), "search")
+    found = PlannedRun(role="search", label="search", config=resolve(TrialConfig(method="pointdistiller")))
+    config = carry(found, StudyFiles(tmp_path, "toy"))
     varied = {"parameters.local": True, "parameters.reweight": False, "parameters.samples": 300}
     assert name_of({**config, **varied}) == "search LD N 300"
 
@@ -252,3 +255,19 @@ def test_a_line_names_what_the_search_varied(tmp_path):
 @pytest.mark.parametrize(("seconds", "words"), [(41, "41 s"), (300, "5 min"), (7800, "2 h 10 min")])
 def test_durations_are_short_words(seconds, words):
     assert duration(seconds) == words
+
+
+def test_what_was_promised_and_not_asked_for_is_told_from_what_is_planned_or_recorded():
+    base = TrialConfig()
+    tuning = [PlannedRun(role="tuning", label="m", config=base)] * 2
+    promised = [
+        Promise(role="tuning", label="m", runs=5, around=base),
+        Promise(role="search", label="search", runs=6, around=base),
+    ]
+    plan = Plan(runs=(PlannedRun(label="m", config=base), *tuning), promised=tuple(promised))
+    recorded = [("row", "m"), ("tuning", "m"), *[("search", "search")] * 4]
+    assert [(left.role, left.label, left.runs) for left in plan.unasked(recorded)] == [
+        ("tuning", "m", 3),
+        ("search", "search", 2),
+    ]
+    assert plan.unasked([*[("tuning", "m")] * 5, *[("search", "search")] * 6]) == []

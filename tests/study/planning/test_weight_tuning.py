@@ -7,7 +7,7 @@ from toy_study import METRIC, resolve, run, toy
 
 from study.nouns.errors import InputError
 from study.nouns.overrides import validated
-from study.nouns.records import TUNING, RunRecord, StudyFiles
+from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.plan import expand
 from study.planning.weight_tuning import Row, chosen, hopeless, retry, rows, suggested, tried, unfinished, with_ranges
@@ -35,14 +35,11 @@ def row_of(spec: StudySpec) -> Row:
 
 def answer(files: StudyFiles, planned, score, status="finished") -> None:
     """Records of runs, scored by their weight."""
-    for label, config in planned:
-        metrics = {METRIC: score(config.parameters["weight"])} if status == "finished" else {}
+    for one in planned:
+        metrics = {METRIC: score(one.config.parameters["weight"])} if status == "finished" else {}
         error = None if status == "finished" else "the loss is not finite"
-        files.write(
-            RunRecord(
-                key=config.key, study="toy", label=label, config=config, status=status, metrics=metrics, error=error
-            )
-        )
+        result = {"status": status, "metrics": metrics, "error": error}
+        files.write(RunRecord(key=one.config.key, study="toy", **dict(one), **result))
 
 
 def finish(row: Row, spec: StudySpec, files: StudyFiles, score) -> list[int]:
@@ -70,8 +67,8 @@ def test_the_first_suggestion_is_the_rows_own_weight_and_all_lie_in_its_range(tm
 
 def test_tuning_runs_have_a_seed_and_a_length_of_their_own_and_say_what_they_are(tmp_path):
     spec = tuned(tuning={"trials": 2, "epochs": 1, "seed": 77})
-    label, config = suggested(row_of(spec), spec, files_of(tmp_path))[0]
-    assert (label, config.seed, config.training.epochs) == (f"{TUNING}method", 77, 1)
+    run = suggested(row_of(spec), spec, files_of(tmp_path))[0]
+    assert (run.role, run.label, run.config.seed, run.config.training.epochs) == ("tuning", "method", 77, 1)
 
 
 def test_the_weight_with_the_best_result_is_chosen_after_the_last_round(tmp_path):
@@ -203,11 +200,14 @@ def test_a_study_tunes_its_rows_first_and_runs_them_with_what_was_chosen(cluster
     assert (outcome.finished, outcome.failed, outcome.stopped) == (7, 0, None)
     row = row_of(spec)
     weight = chosen(row, spec, files)
-    labels = sorted((record.label, record.config.seed) for record in files.all())
-    assert labels == [("method", 0), ("method", 1), ("student", 0), ("student", 1), *[(f"{TUNING}method", 1000)] * 3]
-    assert {r.config.parameters["weight"] for r in files.all() if r.label == "method"} == {weight}
-    assert {config.key for _, config in files.read_plan()} == {record.key for record in files.all()}
-    assert any(f"{TUNING}method weight 1:" in line for line in lines)
+    rows_ = [(record.role, record.label, record.config.seed) for record in files.all()]
+    tries = [("tuning", "method", 1000)] * 3
+    assert sorted(rows_) == [("row", name, seed) for name in ("method", "student") for seed in (0, 1)] + tries
+    assert {r.config.parameters["weight"] for r in files.all() if r.role == "row" and r.label == "method"} == {weight}
+    plan, records = files.read_plan(), list(files.all())
+    assert {run.config.key for run in plan.runs if run.role != "teacher"} == {record.key for record in records}
+    assert plan.unasked((record.role, record.label) for record in records) == []
+    assert any("tuning of method: weight 1:" in line for line in lines)
     assert any("[8/8]" in line for line in lines), "the total was not known from the start"
     again: list[str] = []
     assert run(spec, tmp_path, cluster, resume=True, say=again.append) == outcome
@@ -224,7 +224,7 @@ def test_a_row_whose_tuning_fails_is_recorded_as_missing_and_the_study_goes_on(c
     lines: list[str] = []
     outcome = run(spec, tmp_path, cluster, say=lines.append)
     assert (outcome.finished, outcome.failed, outcome.stopped) == (3, 2, None)
-    missing = {record.error for record in files.all() if record.label == "bad"}
+    missing = {record.error for record in files.all() if (record.role, record.label) == ("row", "bad")}
     assert missing == {"none of 1 tuning runs has a result: the loss is not finite at step 3"}
     assert "points: 2 runs" in lines, "a row without a weight was run"
     assert any("bad seed 0: FAILED: none of 1 tuning runs" in line for line in lines)
