@@ -8,8 +8,9 @@ out, and as any second Ray on this machine does), import the project from there;
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import yaml
@@ -18,6 +19,7 @@ from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray.job_config import JobConfig
 
 from study.nouns.errors import InputError
+from study.nouns.spec import Budget
 
 PROJECT = Path(__file__).resolve().parents[2]
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -46,7 +48,7 @@ def join(address: str) -> None:
     Raises:
         InputError: no cluster answers at the address.
     """
-    if address.startswith("ray://"):
+    if "://" in address:
         raise InputError(
             f"--address {address}: a study is driven from inside the cluster. Run the command on its head node with "
             "--address auto, or hand it in with `ray job submit`"
@@ -97,24 +99,61 @@ def require(resources: dict[str, float], hints: dict[str, str]) -> None:
     Raises:
         InputError: no node of the cluster, and none that it can start, holds that much.
     """
-    nodes = [*_nodes(), *_startable_nodes()]
-    if any(all(node.get(name, 0) >= amount for name, amount in resources.items()) for node in nodes):
+    if could_run(resources):
         return
-    largest = {name: max((node.get(name, 0) for node in nodes), default=0) for name in resources}
+    nodes = [*living(), *_startable()]
+    largest = {name: max((node.holds.get(name, 0) for node in nodes), default=0) for name in resources}
     short = [name for name, amount in resources.items() if largest[name] < amount] or list(resources)
     wanted = ", ".join(f"{hints[name]}={resources[name]:g}" for name in short)
     found = ", ".join(f"{largest[name]:g} {name}" for name in short)
     raise InputError(f"{wanted} fits on no node of this Ray: the largest has {found}")
 
 
-def _nodes() -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def could_run(resources: dict[str, float]) -> bool:
+    """Whether a living node, or one that the cluster can start, holds a run that occupies so much."""
+    return any(node.fits(resources) for node in [*living(), *_startable()])
 
 
-def _startable_nodes() -> list[dict[str, float]]:
-    """Node types that `ray up` may still start, from the file that it leaves on the head node."""
+def settled(budget: Budget, devices: int, say: Callable[[str], None]) -> Budget:
+    """The budget with its GPUs: where it leaves them open, one per device of a run if this Ray has GPUs, else none."""
+    if budget.gpus_per_trial is not None:
+        return budget
+    found = any(node.holds.get("GPU", 0) for node in [*living(), *_startable()])
+    if found:
+        say(f"GPUs are there: each run takes {devices} (budget.gpus_per_trial=0 trains on the CPU)")
+    return budget.model_copy(update={"gpus_per_trial": float(devices if found else 0)})
+
+
+class Node(NamedTuple):
+    """One machine of the cluster: Ray's name for it (empty: not started yet), where it is, what it holds."""
+
+    name: str
+    address: str
+    holds: dict[str, float]
+
+    def fits(self, resources: dict[str, float]) -> bool:
+        """Whether it could hold a run that occupies so much."""
+        return all(self.holds.get(name, 0) >= amount for name, amount in resources.items())
+
+
+def living() -> list[Node]:
+    """The nodes that are there now."""
+    return [Node(one["NodeID"], one["NodeManagerAddress"], one["Resources"]) for one in ray.nodes() if one["Alive"]]
+
+
+def is_own() -> bool:
+    """Whether this process started the Ray that it is connected to, on this machine alone."""
+    node = ray._private.worker._global_node
+    return node is not None and bool(node.is_head())
+
+
+def _startable() -> list[Node]:
+    """Node types that `ray up` may still start for a cluster, from the file that it leaves on the head node.
+
+    A Ray of our own starts no nodes, also where it runs on such a head node.
+    """
     bootstrap = Path.home() / "ray_bootstrap_config.yaml"
-    if not bootstrap.exists():
+    if is_own() or not bootstrap.exists():
         return []
     types = (yaml.safe_load(bootstrap.read_text()) or {}).get("available_node_types", {})
-    return [kind.get("resources", {}) for kind in types.values() if kind.get("max_workers", 0) > 0]
+    return [Node("", name, kind.get("resources", {})) for name, kind in types.items() if kind.get("max_workers", 0) > 0]

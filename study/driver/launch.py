@@ -22,7 +22,9 @@ from ray.tune.experiment import Trial
 from study.driver import cluster
 from study.driver.no_run_without_record import RETRIES, Guard, TimeIsUpError, Trainable, recorded, write_failure
 from study.driver.progress import Progress, run_of
+from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import carry, compose
+from study.nouns.config import TrialConfig
 from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
@@ -73,7 +75,9 @@ def launch(
     bases = search_bases(spec, resolve)
     asked = [*study.points(), *(PlannedRun(role="tuning", label=row.label, config=row.base) for row in study.rows)]
     needed = teachers(spec, asked, resolve)
-    check_devices(spec.budget, [*(run.config for run in [*asked, *needed]), *bases.values()])
+    runs = [*(run.config for run in [*asked, *needed]), *bases.values()]
+    if spec.budget.gpus_per_trial is not None:
+        check_devices(spec.budget, runs)
     with only_driver(files):
         claim(spec, files, resume)
         for run in needed:
@@ -81,7 +85,7 @@ def launch(
         retry(study.rows, spec, files)
         _adopt(study.points(), files)
         search = open_search(spec, bases, files)
-        stopped = study.run(needed, search, address)
+        stopped = study.run(needed, runs, search, address)
         _adopt(study.points(), files)
     failed = sum(record.status == "failed" for record in files.all())
     outcome = Outcome(sum(1 for _ in files.all()) - failed, failed, stopped)
@@ -117,7 +121,7 @@ class _Study:
             self.weights, self.planned = weights, expand(self.spec, self.resolve, weights)
         return self.planned
 
-    def run(self, needed: list[PlannedRun], search: Search, address: str) -> str | None:
+    def run(self, needed: list[PlannedRun], runs: list[TrialConfig], search: Search, address: str) -> str | None:
         """All phases; returns why they stopped early, or None."""
         self.needed, self.search = needed, search
         self._keep_plan()
@@ -129,20 +133,25 @@ class _Study:
             return None
         self.progress = Progress(total, self.spec.metric, self.say)
         with _ray(address):
+            self.budget = cluster.settled(self.budget, self.spec.base.training.devices, self.say)
+            check_devices(self.budget, runs)
             self._check(bool(untaught))
-            try:
-                self._fixed("teachers", untaught, self.files.teachers(), self._resources(teacher=True))
-                if unfit := self._unfit(needed):
-                    return unfit
-                self._tune()
-                points = [run for run in _students(self.points()) if self.files.record(run.config.key) is None]
-                self._fixed("points", points, self.files, self._resources())
-                if search.searcher is not None:
-                    self._phase("search", search.trials, self._resources(), search_alg=search.searcher)
-            except KeyboardInterrupt:
-                return "interrupted"
-            except TimeIsUpError:
-                return f"the limit of budget.hours={self.budget.hours:g} is reached"
+            with watching(self.files.root, self._resources(), self.say) as self.watch:
+                try:
+                    self._fixed("teachers", untaught, self.files.teachers(), self._resources(teacher=True))
+                    if unfit := self._unfit(needed):
+                        return unfit
+                    self._tune()
+                    points = [run for run in _students(self.points()) if self.files.record(run.config.key) is None]
+                    self._fixed("points", points, self.files, self._resources())
+                    if search.searcher is not None:
+                        self._phase("search", search.trials, self._resources(), search_alg=search.searcher)
+                except KeyboardInterrupt:
+                    return "interrupted"
+                except TimeIsUpError:
+                    return f"the limit of budget.hours={self.budget.hours:g} is reached"
+                except NodesLostError as lost:
+                    return str(lost)
         self.say(self.progress.summary())
         return None
 
@@ -203,7 +212,7 @@ class _Study:
 
     def _resources(self, teacher: bool = False) -> dict[str, float]:
         cpus = self.budget.teacher_cpus if teacher else self.budget.cpus_per_trial
-        gpus = self.budget.gpus_per_trial
+        gpus = self.budget.gpus_per_trial or 0
         # A share of a GPU is for students that run side by side; the teacher has nobody to share with.
         return {"CPU": cpus, "GPU": max(1.0, gpus) if teacher and gpus else gpus}
 
@@ -239,7 +248,7 @@ class _Study:
                 storage_path=str(self.files.tune),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
-                callbacks=[Guard(self.deadline), self.progress],
+                callbacks=[Guard(self.deadline, self.watch), self.progress],
             ),
         )
         tuner.fit()

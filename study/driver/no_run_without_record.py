@@ -4,6 +4,7 @@ The trainable writes its own record, also of a failure it notices. What is left 
 trainables that end without a word.
 """
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,9 +16,12 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
 from study.driver.progress import record_of, run_of
+from study.driver.watch import Watch
 from study.nouns.assignment import compose
 from study.nouns.records import RunRecord
 
+ARRIVES_S = 10.0
+"""How long the record of a run that has ended may take to be seen from here, on a network disk."""
 Trainable = Callable[[dict[str, Any]], None]
 RETRIES = 2
 """How often a run whose process or node died is started again; it goes on from its own checkpoint."""
@@ -30,13 +34,24 @@ class TimeIsUpError(Exception):
 class Guard(tune.Callback):
     """Writes the record of a run that could not write its own, and ends the study at its wall-clock limit."""
 
-    def __init__(self, deadline: float | None) -> None:
-        self.deadline = deadline
+    def __init__(self, deadline: float | None, watch: Watch) -> None:
+        self.deadline, self.watch = deadline, watch
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise TimeIsUpError
+        self.watch.look()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A run that ended well, and whose record is not where the driver reads, has no result."""
+        records, give_up = compose(run_of(trial.config)).files.records, time.monotonic() + ARRIVES_S
+        while record_of(trial.config) is None and time.monotonic() < give_up:
+            time.sleep(0.2)
+            os.listdir(records)  # a network disk then asks its server what is new
+        if record_of(trial.config) is None:
+            node = (trial.last_result or {}).get("node_ip", "its node")
+            write_failure(trial.config, f"it ended on {node} without an error, and no record of it is in {records}")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune gives a run up. Only a run that was killed, or never came to life, has no record by now."""

@@ -65,7 +65,11 @@ class Progress(Callback):
             self._line(f"{name_of(trial.config)}: {self._result(trial, result)}", self._left_s(trial, result))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A run is finished."""
+        """A run is finished, unless it left no record."""
+        record = record_of(trial.config)
+        if record is None or record.status == "failed":
+            self.on_trial_error(iteration, trials, trial)
+            return
         line = f"{name_of(trial.config)}: {self._result(trial, trial.last_result or {})}"
         self._end(trial, trials)
         self._line(line, self._left_s())

@@ -1,4 +1,17 @@
-"""The errors that the command line prints as one line: wrong input (exit status 2) and a failed run (1)."""
+"""How a command may end: its exit status, and the errors that are printed as one line."""
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """What a script reads off a command that has ended."""
+
+    DONE = 0
+    RUNS_FAILED = 1
+    WRONG_INPUT = 2
+    STOPPED_EARLY = 3
+    """Time or budget is up, or something outside the runs ended them: the same command with --resume goes on."""
+    INTERRUPTED = 130
 
 
 class InputError(ValueError):

@@ -15,8 +15,11 @@ class Budget(Frozen):
     """What one run may occupy, and how many may run at once."""
 
     cpus_per_trial: float = Field(1, gt=0, description="at least training.devices where runs have no GPU")
-    gpus_per_trial: float = Field(
-        0, ge=0, description="a fraction shares a GPU between runs; more than one needs as many training.devices"
+    gpus_per_trial: float | None = Field(
+        None,
+        ge=0,
+        description="null is one per training.devices where this Ray has GPUs, else 0; 0 trains on the CPU; a fraction "
+        "shares a GPU between runs; more than one needs as many training.devices",
     )
     teacher_cpus: float = Field(2, gt=0, description="the teacher trains alone, before its students")
     concurrent: int | None = Field(None, ge=1, description="runs at once; null is as many as the resources hold")
@@ -24,7 +27,7 @@ class Budget(Frozen):
 
     @model_validator(mode="after")
     def _gpus_are_shared_or_whole(self) -> "Budget":
-        if self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
+        if self.gpus_per_trial is not None and self.gpus_per_trial > 1 and self.gpus_per_trial % 1:
             raise ValueError(f"gpus_per_trial must be at most 1 or a whole number, got {self.gpus_per_trial:g}")
         return self
 

@@ -1,6 +1,7 @@
 """Going on with a study that is already there: only the same question, and only one driver at a time."""
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,16 +26,24 @@ FREE = (
 def only_driver(files: StudyFiles) -> Iterator[None]:
     """Hold the study for this process; the system lets go of it even when the process is killed.
 
+    A study that was not there before and that is refused leaves nothing behind.
+
     Raises:
         InputError: another process is running this study.
     """
+    new = not files.root.exists()
     files.root.mkdir(parents=True, exist_ok=True)
     with (files.root / ".driver").open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{files.root}: another process is running this study") from None
-        yield
+        try:
+            yield
+        except InputError:
+            if new and not files.records.exists():
+                shutil.rmtree(files.root)
+            raise
 
 
 def claim(spec: StudySpec, files: StudyFiles, resume: bool) -> None:

@@ -1,0 +1,206 @@
+"""Real nodes that do not see the results, that join late, and that die: a study says so, and keeps what is finished.
+
+A node in a mount namespace of its own is a machine of its own as far as disks go: what is written below RESULTS there
+is not seen here, and the other way round.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_launch import driver, epochs_trained, until_gone, wait_for_records
+from toy_study import run, toy
+
+from study.driver import cluster as nodes
+from study.driver.watch import Watch
+from study.nouns.errors import InputError
+from study.nouns.records import StudyFiles
+
+RAY = str(Path(sys.executable).with_name("ray"))
+QUIET = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
+TRIED = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False) if shutil.which("unshare") else None
+MAY_MOUNT = TRIED is not None and TRIED.returncode == 0
+apart = pytest.mark.skipif(not MAY_MOUNT, reason="needs the right to make a mount namespace (root)")
+
+
+@contextmanager
+def started(command: list[str], ready: str) -> Iterator[re.Match[str]]:
+    """A node of Ray as a process, from the line that says it is ready."""
+    open_to_all = {**os.environ, "RAY_AUTH_MODE": "disabled"}  # else a node asks for the token that an earlier Ray left
+    with subprocess.Popen(
+        command, env=open_to_all, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield next(found for line in process.stdout if (found := re.search(ready, line)))
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+@contextmanager
+def head(cpus: int) -> Iterator[str]:
+    """The address of a cluster of one node."""
+    command = [RAY, "start", "--head", "--port=0", f"--num-cpus={cpus}", "--num-gpus=0", "--include-dashboard=false"]
+    with started([*command, *QUIET], r"--address='([\d.]+:\d+)'") as line:
+        yield line[1]
+
+
+@contextmanager
+def node_with_its_own(folder: Path, address: str) -> Iterator[None]:
+    """One more node, on which another disk lies under the path of this folder."""
+    start = f"{RAY} start --address={address} --num-cpus=2 --num-gpus=0 {' '.join(QUIET)}"
+    mounted = f"mount -t tmpfs none {folder} && exec {start}"
+    with started(["unshare", "-m", "sh", "-c", mounted], r"Ray runtime started"):
+        yield
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "results").mkdir()
+    return tmp_path / "results"
+
+
+@apart
+def test_a_node_that_does_not_see_the_results_is_named_before_anything_starts(results):
+    blind = pytest.raises(InputError, match=r"the node [\d.]+ does not see .*results/toy: results must lie on a shared")
+    with head(cpus=0) as address, node_with_its_own(results, address), blind:
+        run(toy(), results, address)
+    assert list(results.iterdir()) == [], "a study that was refused left something behind"
+
+
+@apart
+def test_a_run_whose_record_is_on_another_disk_has_failed(results, monkeypatch):
+    monkeypatch.setattr(Watch, "blind", lambda self: None)  # of a disk that goes away after the nodes were asked
+    lines: list[str] = []
+    (results / "toy" / "records").mkdir(parents=True)
+    spec = toy(base={"method": "student", "training": {"epochs": 2}}, points=[{"label": "row"}], seeds=[0])
+    with head(cpus=0) as address, node_with_its_own(results / "toy" / "records", address):
+        outcome = run(spec, results, address, say=lines.append)
+    assert (outcome.finished, outcome.failed) == (0, 1)
+    assert any("row seed 0: FAILED: it ended on " in line and "no record of it is in" in line for line in lines)
+    assert re.search(r"0 runs finished, 1 failed", lines[-1])
+
+
+@apart
+def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(results):
+    spec = toy(base={"method": "student", "training": {"epochs": 600}, "parameters": {"pause": 0.5}},
+               points=[{"label": "long"}], seeds=[0])  # fmt: skip
+    with head(cpus=1) as address:
+        (results / "study.py").write_text(DRIVER)
+        command = [sys.executable, str(results / "study.py"), spec.model_dump_json(), str(results), address]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as study:
+            assert study.stdout is not None
+            next(line for line in study.stdout if "epoch 1/600" in line)
+            with node_with_its_own(results, address):
+                said, _ = study.communicate(timeout=60)
+    assert "stopped: a node joined that runs cannot use: the node" in said
+    assert "--resume goes on from here" in said
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from study.nouns.spec import StudySpec
+from toy_study import run
+sys.stdout.reconfigure(line_buffering=True)
+run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("victim", ["raylet", "gcs_server"])
+def test_a_study_whose_ray_dies_ends_in_words_and_goes_on(victim, tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    with driver(tmp_path) as orphaned:
+        wait_for_records(files, 2)
+        os.kill(process_of(victim, tmp_path), signal.SIGKILL)
+        lines, _ = orphaned.communicate(timeout=60)
+    words = {"raylet": "Ray has lost every node that could hold a run", "gcs_server": "head node gives no answer"}
+    assert f"{words[victim]}" in lines
+    assert "Finished runs are kept" in lines
+    assert "Traceback" not in lines
+    assert until_gone(str(tmp_path)), "something of the dead Ray is still there"
+    kept = {record.key for record in files.all()}
+    assert len(kept) >= 2
+    with driver(tmp_path, "--resume") as again:
+        lines, _ = again.communicate(timeout=120)
+    assert "0 failed" in lines
+    assert len(list(files.all())) == 8
+    assert all(epochs_trained(files, key) == [0, 1, 2, 3] for key in kept), "a finished run was trained again"
+
+
+def process_of(name: str, mark: Path) -> int:
+    """The process of that name that the driver with this mark has started."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() == name and f"={mark}".encode() in (
+                process / "environ"
+            ).read_bytes():
+                return int(process.name)
+        except OSError:  # it has ended
+            continue
+    raise AssertionError(f"no {name} of {mark} runs")
+
+
+@pytest.fixture
+def startable_gpus(tmp_path, monkeypatch):
+    """A head node as `ray up` leaves it: GPU workers come when they are asked for."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    types = "{head: {resources: {CPU: 0}}, worker: {max_workers: 8, resources: {CPU: 8, GPU: 1}}}"
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(f"available_node_types: {types}\n")
+
+
+def test_a_ray_of_its_own_on_a_clusters_head_node_does_not_wait_for_nodes_that_it_cannot_start(
+    startable_gpus, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(
+        InputError, match=r"budget\.gpus_per_trial=1 fits on no node of this Ray: the largest has 0 GPU"
+    ):
+        run(toy(budget={"gpus_per_trial": 1}), tmp_path / "results")
+    assert not (tmp_path / "results" / "toy").exists()
+
+
+def test_a_joined_cluster_counts_the_nodes_that_it_can_start(startable_gpus, cluster):
+    nodes.join(cluster)
+    try:
+        assert nodes.could_run({"CPU": 8, "GPU": 1})
+        assert not nodes.could_run({"CPU": 9, "GPU": 1})
+    finally:
+        nodes.leave()
+
+
+@pytest.mark.parametrize(
+    ("asked", "settled", "says"),
+    [
+        (None, 1, ["GPUs are there: each run takes 1 (budget.gpus_per_trial=0 trains on the CPU)"]),
+        (0, 0, []),
+        (0.5, 0.5, []),
+    ],
+)
+def test_runs_take_a_gpu_where_there_are_gpus_unless_they_are_told_not_to(
+    asked, settled, says, startable_gpus, cluster
+):
+    lines: list[str] = []
+    nodes.join(cluster)
+    try:
+        budget = nodes.settled(toy(budget={"gpus_per_trial": asked}).budget, 1, lines.append)
+    finally:
+        nodes.leave()
+    assert (budget.gpus_per_trial, lines) == (settled, says)
+
+
+def test_runs_take_no_gpu_where_there_is_none(cluster):
+    nodes.join(cluster)
+    try:
+        assert nodes.settled(toy().budget, 1, print).gpus_per_trial == 0
+    finally:
+        nodes.leave()
