@@ -56,6 +56,16 @@ def test_another_process_makes_the_same_frame() -> None:
     assert {r.stdout.strip() for r in run} == {here}
 
 
+def test_the_first_frames_are_those_that_every_machine_has_made_so_far() -> None:
+    """A data set's digest is part of a run's key: other bytes under the same spec would be another data set."""
+    digest = hashlib.sha256()
+    for spec in (SMALL, SimulationSpec(train_frames=2, val_frames=2, seed=3)):
+        for index in range(3):
+            frame = simulate(spec, index)
+            digest.update(frame.points.tobytes() + frame.label_lines().encode() + frame.dont_care.tobytes())
+    assert digest.hexdigest() == "1918e5fc9a92736ea9c345084c080ad93cdd2312e034750299e25b81cebe5085"
+
+
 def test_a_frame_does_not_depend_on_how_many_there_are() -> None:
     more = SMALL.model_copy(update={"train_frames": 500})
     assert (simulate(more, 1).points == simulate(SMALL, 1).points).all()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainables.datasets.simulated.ground import NOTHING, cast_ground
-from trainables.datasets.simulated.rays import cast_objects, receive
+from trainables.datasets.simulated.rays import RangeImage, Rays, cast_objects, receive
 from trainables.datasets.simulated.shapes import SHAPES
 from trainables.datasets.simulated.spec import SensorSpec, SimulationSpec
 from trainables.datasets.simulated.street import Scene
@@ -44,23 +44,24 @@ def scan(spec: SimulationSpec, scene: Scene, key: int) -> Scan:
     period = round(360 / sensor.azimuth_step_deg)
     columns = min(period, int(np.ceil(sensor.field_of_view_deg / 360 * period)))
     azimuth = (np.arange(columns) - columns / 2 + (key % 997) / 997) * (2 * np.pi / period)
-    elevation = beam_angles(sensor)
-    shape = columns, sensor.beams
-    distance, cosine = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
-    owner, stamp = np.full(shape, NOTHING, np.int32), np.full(shape, -1, np.int32)
-    reflectance = np.full(shape, GROUND_REFLECTANCE, np.float32)
-    cast_ground(azimuth, elevation, sensor.max_range_m, scene.ground, scene.bumps, key, distance, cosine, owner)
+    rays, shape = Rays(azimuth, beam_angles(sensor), period, key), (columns, sensor.beams)
+    image = RangeImage(
+        distance=np.full(shape, np.inf, np.float32),
+        cosine=np.zeros(shape, np.float32),
+        owner=np.full(shape, NOTHING, np.int32),
+        reflectance=np.full(shape, GROUND_REFLECTANCE, np.float32),
+        stamp=np.full(shape, -1, np.int32),
+    )
+    cast_ground(
+        rays.azimuth, rays.elevation, sensor.max_range_m, scene.ground, scene.bumps, key,
+        image.distance, image.cosine, image.owner,
+    )  # fmt: skip
     near_first = np.argsort(np.hypot(scene.objects[:, 1], scene.objects[:, 2]), kind="stable")
     alone, free = np.zeros((2, len(near_first)), int)
-    cast_objects(
-        scene.objects[near_first], near_first < scene.labeled, SHAPES.first, SHAPES.solids, SHAPES.unit, SHAPES.bounds,
-        SHAPES.planes, azimuth, elevation, period, key, distance, cosine, owner, reflectance, stamp, alone,
-    )  # fmt: skip
+    cast_objects(scene.objects[near_first], near_first < scene.labeled, SHAPES, rays, image, alone)
     points, source = np.empty((columns * sensor.beams, 4), np.float32), np.empty(columns * sensor.beams, np.int32)
-    received = receive(
-        azimuth, elevation, distance, cosine, owner, reflectance,
-        sensor.max_range_m, sensor.range_noise_m, sensor.dropout, key, free, points, source,
-    )  # fmt: skip
+    noise, dropout = sensor.range_noise_m, sensor.dropout
+    received = receive(rays, image, sensor.max_range_m, noise, dropout, free, points, source)
     points, source = points[:received].copy(), source[:received]
     back = np.argsort(near_first)[: scene.labeled]
     return Scan(points, np.where(source < 0, source, np.append(near_first, -1)[source]), alone[back], free[back])

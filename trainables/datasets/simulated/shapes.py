@@ -7,6 +7,7 @@ own length, width and height. Nominal sizes are the class means of KITTI's label
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -175,8 +176,7 @@ TEMPLATES: dict[str, tuple[Point, list[Solid]]] = {
 NAMES = tuple(TEMPLATES)
 
 
-@dataclass(frozen=True)
-class Shapes:
+class Shapes(NamedTuple):
     """All templates as arrays for the compiled ray caster (T templates, S solids, P planes).
 
     Attributes:
