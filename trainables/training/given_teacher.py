@@ -15,7 +15,7 @@ from trainables import datasets, detectors
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import digest_of
 from trainables.training.run_log import close_log_files
-from trainables.training.runner import build_detector, lay_data
+from trainables.training.runner import build_detector, lay_data, validation
 from trainables.training.student import StudentModel
 
 
@@ -57,7 +57,7 @@ def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Mod
     runner = Runner(
         model=StudentModel(network),  # its network without a teacher of its own
         work_dir=str(folder / "mmengine"),
-        val_dataloader=cfg.val_dataloader,
+        val_dataloader=validation(cfg, config).loader,
         val_cfg=cfg.val_cfg,
         val_evaluator=cfg.val_evaluator,
         default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},

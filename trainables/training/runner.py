@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.dist import is_distributed, is_main_process
 from mmengine.hooks import SyncBuffersHook
-from mmengine.registry import FUNCTIONS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from study.nouns.config import TrainingConfig, TrialConfig
@@ -26,7 +26,8 @@ from trainables.training.epochs import Journal, Trained
 from trainables.training.machine import peak_memory_mb, reset_peak_memory
 from trainables.training.processes.shared_step import shared
 from trainables.training.run_log import close_log_files
-from trainables.training.seeds import EpochSeed, seed_worker
+from trainables.training.seeds import EpochSeed
+from trainables.training.stream import VALIDATION_SEED, Stream
 from trainables.training.student import StudentModel, parameter_count
 
 bridge.install()  # before mmdet3d is imported
@@ -34,8 +35,6 @@ bridge.install()  # before mmdet3d is imported
 from mmdet3d.registry import MODELS  # noqa: E402
 
 import trainables.detectors.parts.point_proposals  # noqa: E402, F401  registered by name
-
-FUNCTIONS.register_module(name="seed_worker", module=seed_worker, force=True)
 
 
 def train(
@@ -83,13 +82,14 @@ def build_runner(
     lay_data(cfg, data, config)
     _schedule(cfg, config.training)
     journal = Journal(folder, datasets.load(config.dataset.name).evaluator.read, tell)
+    init_default_scope("mmdet3d")
     torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
     runner = Runner(
         model=shared(_build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
         launcher="pytorch" if is_distributed() else "none",
         work_dir=str(folder / "mmengine"),
-        train_dataloader=cfg.train_dataloader,
-        val_dataloader=cfg.val_dataloader,
+        train_dataloader=Stream(cfg.train_dataloader, config.seed, workers=config.training.workers).loader,
+        val_dataloader=validation(cfg, config).loader,
         train_cfg=cfg.train_cfg,
         val_cfg=cfg.val_cfg,
         optim_wrapper=cfg.optim_wrapper,
@@ -159,12 +159,18 @@ def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
         data_set.lay(place, data)
     if config.detector.range:
         detectors.lay_range(used, config.detector.range)
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        loader.num_workers = training.workers
-        loader.persistent_workers = False  # so that each epoch's workers start from that epoch's seed
-    cfg.train_dataloader.batch_size = training.batch_size
-    cfg.train_dataloader.worker_init_fn = {"type": "seed_worker"}
-    cfg.train_dataloader.dataset.times = training.repeat
+    loader = cfg.train_dataloader
+    loader.batch_size = training.batch_size
+    if loader.dataset.type == "RepeatDataset":
+        loader.dataset.times = training.repeat
+    elif training.repeat > 1:
+        loader.dataset = {"type": "RepeatDataset", "times": training.repeat, "dataset": loader.dataset}
+
+
+def validation(cfg: Any, config: TrialConfig) -> Stream:
+    """The frames that a run is validated on, of a config that is laid on its data."""
+    init_default_scope("mmdet3d")
+    return Stream(cfg.val_dataloader, VALIDATION_SEED, workers=config.training.workers)
 
 
 def _schedule(cfg: Any, training: TrainingConfig) -> None:

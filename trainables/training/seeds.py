@@ -1,7 +1,8 @@
 """Every random stream of a run, from its seed."""
 
 import random
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,19 +10,22 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+SAMPLE, ORDER = 1, 2
+"""Keys that tell the streams of one seed apart."""
+
 
 class EpochSeed(Hook):
-    """Starts every random stream of an epoch from (seed, epoch, rank): a continued run equals an uninterrupted one.
+    """Starts the streams of networks and distillers from (seed, epoch, rank): a continued run equals a whole one.
 
-    Data loading and distillation draw from streams of their own: two methods with one seed see the same batches. Each
-    of several processes augments in its own way; the frames' order, which they share, is that of mmengine's sampler.
+    Data does not draw from them (`trainables.training.stream`), nor does distillation from the networks': two methods
+    with one seed see the same batches.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed Python, NumPy, torch, ground-truth sampling and the distiller."""
+        """Seed Python, NumPy, torch and the distiller."""
         derived = epoch_seed(self.seed, runner.epoch, get_rank())
         random.seed(derived)
         np.random.seed(derived)
@@ -30,12 +34,6 @@ class EpochSeed(Hook):
         if model.distiller is not None:
             model.distiller.generator.manual_seed(derived)
             model.distiller.epoch = runner.epoch
-        dataset = runner.train_dataloader.dataset
-        dataset = getattr(dataset, "dataset", dataset)  # inside RepeatDataset
-        for transform in dataset.pipeline.transforms:
-            for sampler in getattr(getattr(transform, "db_sampler", None), "sampler_dict", {}).values():
-                sampler._indices = np.random.permutation(sampler._example_num)
-                sampler._idx = 0
 
 
 def epoch_seed(seed: int, epoch: int, rank: int) -> int:
@@ -43,8 +41,31 @@ def epoch_seed(seed: int, epoch: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])
 
 
-def seed_worker(worker_id: int, **_: Any) -> None:
-    """Seed a data loading process from torch's own per-epoch seed; mmengine's default repeats itself every epoch."""
-    derived = torch.initial_seed() % 2**32
-    random.seed(derived)
-    np.random.seed(derived)
+def sample_seed(seed: int, epoch: int, index: int) -> list[int]:
+    """The four words from which one sample's streams start, equal in every process."""
+    return np.random.SeedSequence([seed, epoch, index], spawn_key=(SAMPLE,)).generate_state(4).tolist()
+
+
+def order_of(samples: int, seed: int, epoch: int) -> list[int]:
+    """The shuffled order of an epoch's samples, equal in every process."""
+    stream = np.random.default_rng(np.random.SeedSequence([seed, epoch], spawn_key=(ORDER,)))
+    return stream.permutation(samples).tolist()
+
+
+@contextmanager
+def random_streams(words: Sequence[int]) -> Iterator[None]:
+    """Python's, NumPy's and torch's global streams (of the CPU) start from `words` inside, and go on as before after.
+
+    Args:
+        words: each of 32 bits.
+    """
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(sum(word << 32 * place for place, word in enumerate(words)))
+    np.random.seed(words)
+    torch.default_generator.manual_seed(words[0] << 32 | words[1])
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])

@@ -51,7 +51,9 @@ class Kitti(DataSet):
     def lay(self, part: Any, root: Path) -> None:
         """Files, ground-truth sampling, and ours in the places of what stumbles."""
         import trainables.datasets.kitti.evaluation
-        import trainables.datasets.kitti.loading  # noqa: F401  both registered by name
+        import trainables.datasets.kitti.loading
+        import trainables.datasets.object_sampling
+        import trainables.datasets.points_in_range  # noqa: F401  all registered by name
 
         if "data_root" in part:
             part["data_root"] = f"{root}/"
@@ -79,6 +81,7 @@ def _sample_what_is_there(transform: Any, root: Path) -> None:
     """Ground-truth sampling without road planes where the root has none (KITTI ships none), and of classes it holds."""
     transform["use_ground_plane"] = transform.get("use_ground_plane", False) and roots.has_planes(root)
     sampler = transform["db_sampler"]
+    sampler["type"] = "HeldObjects"
     there = drawable_objects(root, sampler["prepare"]["filter_by_min_points"])
     sampler["sample_groups"] = {name: n for name, n in sampler["sample_groups"].items() if there[name] > 0}
 
