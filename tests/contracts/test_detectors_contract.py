@@ -10,8 +10,9 @@ from study.nouns.errors import InputError
 from tests.trainables.small_detectors import SMALL, scans, small, with_few_boxes
 from trainables import detectors
 from trainables.features import Batch, Features, Map
+from trainables.training.reader import Reader
 from trainables.training.runner import build_detector
-from trainables.training.student import Reader, StudentModel
+from trainables.training.student import StudentModel
 
 FAMILIES = detectors.names()
 
@@ -101,6 +102,23 @@ def test_a_forward_pass_for_losses_reads_what_a_forward_pass_without_reads(famil
     for first, second in zip(maps(without), maps(within), strict=True):
         assert torch.equal(first.values, second.values)
     assert torch.equal(without.predictions.codes, within.predictions.codes)
+
+
+def test_no_pass_of_a_network_changes_the_batch_that_others_see(family):
+    network = build(family)
+    batch = batch_of(network, family)
+    before = copy.deepcopy(batch)
+    spec = detectors.load(family)
+    reader = Reader(network, spec, spec.readings)
+    reader.features(batch)
+    reader.features_and_losses(batch, batch)
+    for name, value in before.inputs.items():
+        pairs = zip(value, batch.inputs[name], strict=True) if isinstance(value, list) else (
+            (value[key], batch.inputs[name][key]) for key in value
+        )  # fmt: skip
+        assert all(torch.equal(then, now) for then, now in pairs), name
+    for then, now in zip(before.samples, batch.samples, strict=True):
+        assert torch.equal(then.gt_instances_3d.bboxes_3d.tensor, now.gt_instances_3d.bboxes_3d.tensor)
 
 
 def test_features_before_the_relu_become_the_stages_behind_it(family):

@@ -16,6 +16,11 @@ import torch
 PACKAGES = ("torch", "mmengine", "mmdet3d", "numpy", "numba", "ray", "optuna")
 
 
+def device() -> torch.device:
+    """Where this process trains: on its GPU, or on the CPU where there is none."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
 def origin() -> dict[str, Any]:
     """The fields of a `RunRecord` that say where it comes from."""
     return {

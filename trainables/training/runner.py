@@ -23,7 +23,7 @@ from trainables.ops.setup import bridge
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import export_detector
 from trainables.training.epochs import Journal, Trained
-from trainables.training.machine import peak_memory_mb, reset_peak_memory
+from trainables.training.machine import device, peak_memory_mb, reset_peak_memory
 from trainables.training.processes.shared_step import shared
 from trainables.training.run_log import close_log_files
 from trainables.training.seeds import EpochSeed
@@ -85,7 +85,7 @@ def build_runner(
     init_default_scope("mmdet3d")
     torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
     runner = Runner(
-        model=shared(_build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
+        model=shared(build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
         launcher="pytorch" if is_distributed() else "none",
         work_dir=str(folder / "mmengine"),
         train_dataloader=Stream(cfg.train_dataloader, config.seed, workers=config.training.workers).loader,
@@ -114,13 +114,23 @@ def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
     return _initialized(cfg.model, config.seed)
 
 
-def _build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) -> StudentModel:
+def build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) -> StudentModel:
+    """A run's student, alone or under its teacher, on the device of this process.
+
+    Args:
+        config: the run, its parameters complete.
+        student_cfg: the model of its mmdet3d config.
+        teacher: checkpoint of the frozen teacher.
+
+    Raises:
+        InputError: a method without a teacher, or a checkpoint of another architecture.
+    """
     student = _initialized(student_cfg, config.seed)
     if config.training.norm_momentum is not None:
         for module in student.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.momentum = config.training.norm_momentum
-    model = StudentModel(student)
+    model = StudentModel(student).to(device())  # before the teacher's probe: detectors' operators may be CUDA's alone
     if config.distills:
         if teacher is None:
             raise InputError(f"method {config.method} needs a teacher")
