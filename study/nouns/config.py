@@ -58,7 +58,11 @@ class TrainingConfig(Frozen):
     )
     validate_every: int = Field(2, ge=1, description="epochs between validations; the last epoch is always validated")
     workers: int = Field(4, ge=0, description="data loading processes; 0 loads in the training process")
-    amp: bool = Field(False, description="automatic mixed precision on CUDA; distillation terms stay in float32")
+    drop_last: bool = Field(False, description="leave out an epoch's last batch where it is smaller than the others")
+    clip_adapters_apart: bool = Field(
+        False, description="clip the gradients of a method's adapters by a norm of their own, not with the student's"
+    )
+    amp: bool = Field(False, description="automatic mixed precision, on a GPU only; distillation terms stay in float32")
 
 
 class TeacherConfig(Frozen):
@@ -110,6 +114,9 @@ class TrialConfig(Frozen):
             del training["workers"]
             if training["devices"] == 1:
                 del training["devices"], training["sync_batch_norm"]
+            for later in ("drop_last", "clip_adapters_apart"):  # they came later: runs without them keep their keys
+                if not training[later]:
+                    del training[later]
         del content["teacher"]["minimum"]
         if self.teacher.checkpoint is not None and (self.distills or self.measures):
             content["teacher"] = {"digest": self.teacher.digest}

@@ -79,13 +79,15 @@ EQUAL = {
 
 def compute(family: str, method: str, sync_batch_norm: bool) -> dict[str, torch.Tensor]:
     """A step on both frames, of this process alone or with the other one."""
-    network = shared(model(family, method, normalizes=sync_batch_norm), sync_batch_norm=sync_batch_norm)
+    network = shared(
+        model(family, method, normalizes=sync_batch_norm), detectors.load(family), sync_batch_norm=sync_batch_norm
+    )
     return step(network, frames(family))
 
 
 def compute_poor(family: str) -> dict[str, torch.Tensor]:
     """A step of two processes of which one has hardly a point and nothing to find."""
-    network = shared(model(family, "pointdistiller", normalizes=True), sync_batch_norm=False)
+    network = shared(model(family, "pointdistiller", normalizes=True), detectors.load(family), sync_batch_norm=False)
     return step(network, frames(family, poor=True))
 
 

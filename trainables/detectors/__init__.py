@@ -5,7 +5,7 @@ A family is one file in trainables/detectors/ that defines `SPEC`.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,13 @@ from study.nouns.config import DetectorConfig
 from study.nouns.errors import InputError, unknown_name
 from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch
+
+Mean = Callable[[Sequence[float]], list[float]]
+"""Counts of one process to their means over all."""
+
+
+def counts_apart(network: Any, mean: Mean) -> None:
+    """Leave the heads alone: each process divides by its own counts."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ class DetectorSpec:
         taps: where the network can be read.
         readings: the fields of `Features` that it offers, by name.
         forward: runs the network as far as its dense head.
+        share_counts: where several processes train one network (its argument), makes its heads divide their losses by
+            the mean over processes of what each counts: the second argument takes counts and returns these means.
+            `counts_apart` for families whose heads divide by what they count on the way.
         shrink: a student's factor of every width, from its compression.
         classes: what it detects, in the order of its labels.
     """
@@ -58,6 +68,7 @@ class DetectorSpec:
     taps: Mapping[str, Tap]
     readings: Mapping[str, Reading]
     forward: Callable[[Any, Batch], None]
+    share_counts: Callable[[Any, Mean], None]
     shrink: Callable[[float], float] = _square_root
     classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
 

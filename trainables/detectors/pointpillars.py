@@ -63,4 +63,5 @@ SPEC = DetectorSpec(
     taps={"pillars": Tap("voxel_encoder"), **anchors_from_above.taps(LAYERS)},
     readings={"rows": Reading(("pillars",), rows), **anchors_from_above.readings(LAYERS)},
     forward=anchors_from_above.forward,
+    share_counts=anchors_from_above.share_counts,
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from study.nouns.config import DetectorConfig
 from study.nouns.errors import InputError
-from trainables.detectors import DetectorSpec, Reading, dicts
+from trainables.detectors import DetectorSpec, Reading, counts_apart, dicts
 from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch, Map, Predictions, Rows
 
@@ -147,4 +147,5 @@ SPEC = DetectorSpec(
         "predictions": Reading(("proposals",), predictions),
     },
     forward=forward,
+    share_counts=counts_apart,
 )

@@ -66,4 +66,5 @@ SPEC = DetectorSpec(
     taps=anchors_from_above.taps(LAYERS),
     readings={"rows": Reading(("backbone",), rows), **anchors_from_above.readings(LAYERS)},
     forward=anchors_from_above.forward,
+    share_counts=anchors_from_above.share_counts,
 )

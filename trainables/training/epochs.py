@@ -1,25 +1,22 @@
-"""What a run writes down while it trains: losses, metrics, and one checkpoint that it can continue from.
+"""What a run writes down while it trains: one record per epoch, and a checkpoint after each."""
 
-The checkpoint is written at the end of an epoch, after its validation, by an atomic rename, and holds the journal
-itself: a run killed at any moment continues from a whole epoch with everything that was known of it.
-"""
-
-import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
-import torch
-from mmengine.dist import all_gather_object, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from study.nouns.frozen import Frozen
 from study.nouns.records import EpochRecord
-from trainables.training.failing import DivergedError
+from trainables.training.checkpoints import latest
+from trainables.training.checkpoints.latest import SoFar
+from trainables.training.clipping import tally_of
+from trainables.training.losses import EpochLosses
+from trainables.training.machine import peak_memory_mb
 
 
 class Trained(Frozen):
@@ -48,23 +45,24 @@ class Journal(Hook):
             read: mmengine's result of a validation to the metrics of the data set's evaluator.
             tell: called with each new record.
         """
-        self.path = folder / "latest.pth"
+        self.folder = folder
         self.read = read
         self.tell = tell
-        self.epochs: list[EpochRecord] = []
-        if self.path.exists():
-            meta = torch.load(self.path, map_location="cpu", weights_only=True)["meta"]
-            self.epochs = [EpochRecord.model_validate(epoch) for epoch in meta["journal"]]
-        self._sums: dict[str, float] = defaultdict(float)
-        self._steps = 0
+        self.so_far: SoFar = latest.read(folder)
+        self._losses = EpochLosses()
         self._durations: list[float] = []
         self._start = self._step_start = perf_counter()
 
+    @property
+    def epochs(self) -> tuple[EpochRecord, ...]:
+        """The records of all epochs so far."""
+        return self.so_far.epochs
+
     def before_train_epoch(self, runner: Runner) -> None:
         """Forget the last epoch."""
-        self._sums.clear()
+        self._losses = EpochLosses()
         self._durations.clear()
-        self._steps, self._start = 0, perf_counter()
+        self._start = perf_counter()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """The batch is loaded, the step begins."""
@@ -76,14 +74,8 @@ class Journal(Hook):
         Raises:
             DivergedError: the loss is not finite.
         """
-        values = {name: float(value) for name, value in outputs.items()}  # waits for the device
+        self._losses.add(outputs, runner.epoch + 1)
         self._durations.append(perf_counter() - self._step_start)
-        if not math.isfinite(values["loss"]):
-            terms = ", ".join(f"{name}={value:g}" for name, value in values.items())
-            raise DivergedError(f"the loss is not finite in epoch {runner.epoch + 1}, step {batch_idx + 1}: {terms}")
-        for name, value in values.items():
-            self._sums[name] += value
-        self._steps += 1
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Close an epoch that is not validated."""
@@ -100,17 +92,16 @@ class Journal(Hook):
         checkpoint["message_hub"] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}
 
     def _close(self, runner: Runner, epoch: int, metrics: dict[str, float]) -> None:
-        sums, steps = zip(*all_gather_object((dict(self._sums), self._steps)), strict=True)
-        losses = {name: sum(each.get(name, 0.0) for each in sums) / sum(steps) for name in sums[0]}
         record = EpochRecord(
-            epoch=epoch, losses=losses, metrics=metrics, seconds=perf_counter() - self._start,
+            epoch=epoch, losses=self._losses.means(), metrics=metrics, seconds=perf_counter() - self._start,
             step_seconds=median(self._durations),
         )  # fmt: skip
-        self.epochs.append(record)
-        if not is_main_process():
-            return
-        meta = {"epoch": epoch, "iter": runner.iter, "journal": [e.model_dump(mode="json") for e in self.epochs]}
-        partial = self.path.with_name("latest.partial")
-        runner.save_checkpoint(str(partial.parent), partial.name, meta=meta)
-        partial.replace(self.path)
-        self.tell(record)
+        self.so_far = SoFar(
+            epochs=(*self.epochs, record),
+            steps=runner.iter,
+            peak_memory_mb=max(self.so_far.peak_memory_mb, peak_memory_mb()),
+            gradients=self.so_far.gradients + tally_of(runner.optim_wrapper),
+        )
+        if is_main_process():
+            latest.write(runner, self.folder, self.so_far)
+            self.tell(record)

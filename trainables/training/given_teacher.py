@@ -8,14 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from mmengine.runner import Runner
 
 from study.nouns.config import DetectorConfig, TeacherConfig, TrialConfig
 from trainables import datasets, detectors
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import digest_of
 from trainables.training.run_log import close_log_files
-from trainables.training.runner import build_detector, lay_data, validation
+from trainables.training.runner import build_detector, lay_data, make_runner
 from trainables.training.student import StudentModel
 
 
@@ -54,19 +53,7 @@ def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Mod
     lay_data(cfg, data, config)
     network = build_detector(config, teacher=True)
     load_weights(network, config.teacher.checkpoint)
-    runner = Runner(
-        model=StudentModel(network),  # its network without a teacher of its own
-        work_dir=str(folder / "mmengine"),
-        val_dataloader=validation(cfg, config).loader,
-        val_cfg=cfg.val_cfg,
-        val_evaluator=cfg.val_evaluator,
-        default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},
-        log_level="WARNING",
-        default_scope="mmdet3d",
-        randomness={"seed": config.seed},
-        experiment_name=f"{config.key}-{id(cfg):x}",
-        cfg=cfg,
-    )
+    runner = make_runner(config, cfg, StudentModel(network), folder)  # its network without a teacher of its own
     try:
         return network, datasets.load(config.dataset.name).evaluator.read(runner.val())
     finally:

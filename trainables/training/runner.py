@@ -15,17 +15,20 @@ from mmengine.hooks import SyncBuffersHook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from study.nouns.config import TrainingConfig, TrialConfig
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import EpochRecord
 from trainables import datasets, detectors, distillers
 from trainables.ops.setup import bridge
+from trainables.training.checkpoints.latest import latest
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import export_detector
 from trainables.training.epochs import Journal, Trained
-from trainables.training.machine import device, peak_memory_mb, reset_peak_memory
+from trainables.training.machine import device, reset_peak_memory
+from trainables.training.method_clock import MethodClock
 from trainables.training.processes.shared_step import shared
 from trainables.training.run_log import close_log_files
+from trainables.training.schedule import has_a_step_for_each_phase, lay_schedule
 from trainables.training.seeds import EpochSeed
 from trainables.training.stream import VALIDATION_SEED, Stream
 from trainables.training.student import StudentModel, parameter_count
@@ -50,14 +53,15 @@ def train(
         if len(journal.epochs) < config.training.epochs:
             runner.train()
         else:  # killed between its last epoch and its record
-            runner.load_checkpoint(str(journal.path))
+            runner.load_checkpoint(str(latest(folder)))
     finally:
         close_log_files(runner.logger)
     student = getattr(runner.model, "module", runner.model).student
     if is_main_process():
         export_detector(config, student, folder)
-    facts = {"params_m": parameter_count(student) / 1e6, "steps": float(runner.iter)}
-    return Trained(epochs=tuple(journal.epochs), facts=facts, peak_memory_mb=peak_memory_mb())
+    so_far = journal.so_far
+    facts = {"params_m": parameter_count(student) / 1e6, "steps": float(so_far.steps), **so_far.gradients.facts}
+    return Trained(epochs=so_far.epochs, facts=facts, peak_memory_mb=so_far.peak_memory_mb)
 
 
 def build_runner(
@@ -75,37 +79,66 @@ def build_runner(
         tell: called with the record of each epoch.
 
     Raises:
-        InputError: unknown names, a range that does not fit, a checkpoint of another architecture.
+        InputError: unknown names, a range that does not fit, a checkpoint of another architecture, no whole batch,
+            mixed precision without a GPU.
     """
-    spec = detectors.load(config.detector.name)
+    training, spec = config.training, detectors.load(config.detector.name)
     cfg = spec.load(config.detector, teacher=config.method == "teacher")
     lay_data(cfg, data, config)
-    _schedule(cfg, config.training)
+    lay_schedule(cfg, training)
     journal = Journal(folder, datasets.load(config.dataset.name).evaluator.read, tell)
     init_default_scope("mmdet3d")
+    stream = Stream(cfg.train_dataloader, config.seed, workers=training.workers)
+    steps = len(stream.loader)
+    if not steps:
+        raise InputError(f"training.drop_last leaves no step: there is no whole batch of {training.batch_size} frames")
+    cyclic = has_a_step_for_each_phase(cfg.param_scheduler, steps)  # a run of a few steps keeps its learning rate
     torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
-    runner = Runner(
-        model=shared(build_model(config, cfg.model, teacher), sync_batch_norm=config.training.sync_batch_norm),
+    model = build_model(config, cfg.model, teacher)
+    runner = make_runner(
+        config,
+        cfg,
+        shared(model, spec, sync_batch_norm=training.sync_batch_norm),
+        folder,
         launcher="pytorch" if is_distributed() else "none",
-        work_dir=str(folder / "mmengine"),
-        train_dataloader=Stream(cfg.train_dataloader, config.seed, workers=config.training.workers).loader,
-        val_dataloader=validation(cfg, config).loader,
+        train_dataloader=stream.loader,
         train_cfg=cfg.train_cfg,
-        val_cfg=cfg.val_cfg,
         optim_wrapper=cfg.optim_wrapper,
-        param_scheduler=cfg.param_scheduler,
+        param_scheduler=cfg.param_scheduler if cyclic else None,
+        custom_hooks=[EpochSeed(config.seed), MethodClock(), SyncBuffersHook(), journal],
+        load_from=str(latest(folder)) if journal.epochs else None,
+        resume=bool(journal.epochs),
+    )
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if training.clip_adapters_apart and model.distiller is not None:
+        runner.optim_wrapper.apart = list(model.distiller.parameters())
+    return runner, journal
+
+
+def make_runner(config: TrialConfig, cfg: Any, model: torch.nn.Module, folder: Path, **training: Any) -> Runner:
+    """mmengine's Runner that validates a model, and trains it where `training` says how.
+
+    Args:
+        config: of the run.
+        cfg: mmdet3d's config with data laid in.
+        model: student or teacher, on its device.
+        folder: of the run.
+        training: further arguments of the Runner.
+    """
+    return Runner(
+        model=model,
+        work_dir=str(folder / "mmengine"),
+        val_dataloader=validation(cfg, config).loader,
+        val_cfg=cfg.val_cfg,
         val_evaluator=cfg.val_evaluator,
         default_hooks={"logger": None, "checkpoint": None, "runtime_info": None},
-        custom_hooks=[EpochSeed(config.seed), SyncBuffersHook(), journal],
-        load_from=str(journal.path) if journal.epochs else None,
-        resume=bool(journal.epochs),
         log_level="WARNING",
         default_scope="mmdet3d",
         randomness={"seed": config.seed},
-        experiment_name=f"{config.key}-{id(journal):x}",  # mmengine keeps loggers and scopes by name, per process
+        experiment_name=f"{config.key}-{id(cfg):x}",  # mmengine keeps loggers and scopes by name, per process
         cfg=cfg,
+        **training,
     )
-    return runner, journal
 
 
 def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
@@ -171,6 +204,7 @@ def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
         detectors.lay_range(used, config.detector.range)
     loader = cfg.train_dataloader
     loader.batch_size = training.batch_size
+    loader.drop_last = training.drop_last
     if loader.dataset.type == "RepeatDataset":
         loader.dataset.times = training.repeat
     elif training.repeat > 1:
@@ -181,19 +215,3 @@ def validation(cfg: Any, config: TrialConfig) -> Stream:
     """The frames that a run is validated on, of a config that is laid on its data."""
     init_default_scope("mmdet3d")
     return Stream(cfg.val_dataloader, VALIDATION_SEED, workers=config.training.workers)
-
-
-def _schedule(cfg: Any, training: TrainingConfig) -> None:
-    """Stretch the config's cyclic schedule to the run's epochs, and its learning rates to the run's."""
-    stretch = training.epochs / cfg.train_cfg.max_epochs
-    raise_by = (training.learning_rate or cfg.optim_wrapper.optimizer.lr) / cfg.optim_wrapper.optimizer.lr
-    cfg.train_cfg.max_epochs = training.epochs
-    cfg.train_cfg.val_interval = training.validate_every
-    cfg.optim_wrapper.optimizer.lr *= raise_by
-    for scheduler in cfg.param_scheduler:
-        for name in ("begin", "end", "T_max"):
-            scheduler[name] = scheduler[name] * stretch
-        if scheduler.type.endswith("LR"):
-            scheduler.eta_min *= raise_by
-    if training.amp and torch.cuda.is_available():
-        cfg.optim_wrapper.type = "AmpOptimWrapper"

@@ -4,6 +4,7 @@ mmdet3d builds both from the same parts (SECOND backbone, SECONDFPN, Anchor3DHea
 """
 
 import copy
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from study.nouns.config import DetectorConfig
 from study.nouns.errors import InputError
-from trainables.detectors import Reading, grid, scaled
+from trainables.detectors import Mean, Reading, grid, scaled
 from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch, Map, Predictions, Rows
 
@@ -50,6 +51,18 @@ def stages(seen: Mapping[str, Any], network: Any) -> tuple[Map, ...]:
 def forward(network: Any, batch: Batch) -> None:
     """Backbone, neck and head; mmdet3d's own forward pass without losses calls the head past its hooks."""
     network.bbox_head(network.extract_feat(batch.inputs))
+
+
+def share_counts(network: Any, mean: Mean) -> None:
+    """mmdet3d's anchor heads divide losses by the number of matched anchors: here by its mean over processes."""
+    targets = network.bbox_head.anchor_target_3d
+
+    @functools.wraps(targets)
+    def shared_targets(*args: Any, **kwargs: Any) -> Any:
+        *rest, positives, negatives = targets(*args, **kwargs)
+        return *rest, *mean([positives, negatives])
+
+    network.bbox_head.anchor_target_3d = shared_targets
 
 
 def cells(features: Map) -> Rows:

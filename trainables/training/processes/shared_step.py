@@ -1,33 +1,27 @@
 """What the processes of one run share: steps, counts of objects, averages of batch norm.
 
-N processes that take b frames each step make the step of one process that takes N x b: gradients are averaged, every
-process divides its losses by what all of them count, and with `training.sync_batch_norm` all normalize with the
-statistics of all frames. Without it, as in mmdet3d's own recipes, each normalizes its own frames, and the running
-averages are averaged after each epoch.
+N processes that take b frames each make the step of one process that takes N x b: gradients are averaged, every process
+divides its losses by what all of them count (`DetectorSpec.share_counts`), and with `training.sync_batch_norm` all
+normalize with the statistics of all frames. Without it, as in mmdet3d's own recipes, each normalizes its own frames,
+and the running averages are averaged after each epoch.
 
 Not equal, because the division lies inside the method or the head: the losses of PointRCNN's heads, which each process
 divides by its own counts, and methods that rank or compare the rows of a whole batch (`parameters.scope=batch`).
 """
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, is_distributed
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
-from trainables.ops.setup import bridge
+from trainables.detectors import DetectorSpec
 from trainables.ops.sync_batch_norm import CpuSyncBatchNorm
 from trainables.training.student import StudentModel
-
-bridge.install()  # before mmdet3d is imported
-
-from mmdet3d.models.dense_heads import Anchor3DHead  # noqa: E402
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, e.g. for the one that evaluates; one that died is seen at once."""
@@ -52,19 +46,18 @@ def together(rank: int, devices: int, meeting: Path) -> Iterator[None]:
     torch.distributed.destroy_process_group()  # only after success: others may be gone otherwise
 
 
-def shared(model: StudentModel, *, sync_batch_norm: bool) -> nn.Module:
+def shared(model: StudentModel, spec: DetectorSpec, *, sync_batch_norm: bool) -> nn.Module:
     """The model as each process of a run holds it, on its device; the model itself where one process trains.
 
     Args:
         model: with equal weights in every process.
+        spec: the family of its student.
         sync_batch_norm: normalize with the statistics of all frames of a step.
     """
     if not is_distributed():
         return model
     cuda = torch.cuda.is_available()
-    for head in model.student.modules():
-        if isinstance(head, Anchor3DHead):
-            head.anchor_target_3d = _counted_by_all(head.anchor_target_3d)
+    spec.share_counts(model.student, mean_of_processes)
     if sync_batch_norm:
         for part in filter(None, (model.student, model.distiller)):
             (nn.SyncBatchNorm if cuda else CpuSyncBatchNorm).convert_sync_batchnorm(part)
@@ -77,14 +70,8 @@ def shared(model: StudentModel, *, sync_batch_norm: bool) -> nn.Module:
     )
 
 
-def _counted_by_all(targets: Callable[..., Any]) -> Callable[..., Any]:
-    """mmdet3d's anchor heads divide losses by the number of matched anchors: here by its mean over processes."""
-
-    @functools.wraps(targets)
-    def shared_targets(*args: Any, **kwargs: Any) -> Any:
-        *rest, positives, negatives = targets(*args, **kwargs)
-        counts = torch.tensor([positives, negatives], dtype=torch.float64)
-        all_reduce(counts, op="mean")
-        return *rest, *counts.tolist()
-
-    return shared_targets
+def mean_of_processes(counts: Sequence[float]) -> list[float]:
+    """Mean over the processes of what each of them counts."""
+    means = torch.tensor(counts, dtype=torch.float64)
+    all_reduce(means, op="mean")
+    return means.tolist()

@@ -1,0 +1,37 @@
+"""A run's length, learning rates and precision, laid into mmdet3d's config of its detector."""
+
+from typing import Any
+
+import torch
+
+from study.nouns.config import TrainingConfig
+from study.nouns.errors import InputError
+
+
+def lay_schedule(cfg: Any, training: TrainingConfig) -> None:
+    """Stretch the config's cyclic schedule to the run's epochs, and its learning rates to the run's.
+
+    Raises:
+        InputError: mixed precision was asked for and there is no GPU.
+    """
+    stretch = training.epochs / cfg.train_cfg.max_epochs
+    raise_by = (training.learning_rate or cfg.optim_wrapper.optimizer.lr) / cfg.optim_wrapper.optimizer.lr
+    cfg.train_cfg.max_epochs = training.epochs
+    cfg.train_cfg.val_interval = training.validate_every
+    cfg.optim_wrapper.optimizer.lr *= raise_by
+    for scheduler in cfg.param_scheduler:
+        for name in ("begin", "end", "T_max"):
+            scheduler[name] = scheduler[name] * stretch
+        if scheduler.type.endswith("LR"):
+            scheduler.eta_min *= raise_by
+    if training.amp and not torch.cuda.is_available():
+        raise InputError("training.amp=true needs a GPU, and this run has none: it would train in float32 all the same")
+    cfg.optim_wrapper.type = "CountedAmpOptimWrapper" if training.amp else "CountedOptimWrapper"
+
+
+def has_a_step_for_each_phase(schedulers: list[Any], steps: int) -> bool:
+    """Whether every phase of a schedule in epochs has at least one of an epoch's `steps`."""
+    return all(
+        int(phase["end"] * steps) > int(phase["begin"] * steps) and int(phase["T_max"] * steps) > 0
+        for phase in schedulers
+    )
