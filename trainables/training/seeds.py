@@ -33,7 +33,7 @@ class EpochSeed(Hook):
         model = getattr(runner.model, "module", runner.model)
         if model.distiller is not None:
             model.distiller.generator.manual_seed(derived)
-            model.distiller.epoch = runner.epoch
+            model.distiller.epoch, model.distiller.epochs = runner.epoch, runner.max_epochs
 
 
 def epoch_seed(seed: int, epoch: int, rank: int) -> int:

@@ -105,8 +105,8 @@ class StudentModel(BaseModel):
     def _follow_student(self) -> None:
         """Average the parameters, not the buffers, after every step (SE-SSD's trainer; its weight of the past)."""
         keep = min(1 - 1 / (float(self.steps) + 1), 0.999)
-        for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
-            mean.data.lerp_(now.data, 1 - keep)
+        means, now = ([p.data for p in network.parameters()] for network in (self.average, self.student))
+        torch._foreach_lerp_(means, now, 1 - keep)
         self.steps += 1
 
     def init_weights(self) -> None:
