@@ -91,6 +91,11 @@ class Batch:
     samples: list[Any] = field(default_factory=list)
     """mmdet3d's Det3DDataSample per scan, with the ground truth."""
 
+    @property
+    def scans(self) -> int:
+        """How many there are."""
+        return len(self.inputs["points"])
+
     def objects(self, scan: int) -> tuple[Tensor, Tensor]:
         """Ground truth of a scan.
 

@@ -28,7 +28,8 @@ def pair(scans: list[int], *, kind: str = "pillars", narrow: int = 4, wide: int 
     return Features(rows=(student,)), Features(rows=(teacher,))
 
 
-BATCH = Batch({})
+BATCH = Batch({"points": [torch.zeros(0, 4)] * 2})
+"""Two scans, of which nothing but their number is read."""
 
 
 def map_of(

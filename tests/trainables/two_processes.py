@@ -33,7 +33,7 @@ def model(family: str, method: str, *, normalizes: bool) -> StudentModel:
     built = StudentModel(build_detector(config, teacher=False))
     if config.distills:
         spec, loaded = detectors.load(family), distillers.load(method)
-        small_graphs = {"samples": 64, "neighbors": 8} if method == "pointdistiller" else {}
+        small_graphs = {"samples": 64, "neighbors": 8, "scope": "scan"} if method == "pointdistiller" else {}
         parameters = loaded.complete(small_graphs, spec.kind)
         torch.manual_seed(0)
         built.distill(build_detector(config, teacher=True), spec, loaded, loaded.Parameters(**parameters))

@@ -31,8 +31,12 @@ class Distiller(nn.Module):
     """
 
     class Parameters(Frozen):
-        """Hyper-parameters of the method; unknown names are refused."""
+        """Hyper-parameters of the method; every method has a weight, unknown names are refused."""
 
+        weight: float = 1.0
+
+    constant: float = 1.0
+    """What the authors multiply the loss by, where that is one number; `parameters.weight` is a multiple of it."""
     reads: ClassVar[tuple[str, ...]] = ()
     """Fields of `Features` that the method reads."""
     weight_range: ClassVar[tuple[float, float]] = (0.1, 10.0)
@@ -86,21 +90,31 @@ class Distiller(nn.Module):
             student, teacher: features of a small probe batch, for their shapes.
         """
         super().__init__()
+        self.options: Any = parameters
+        self.teacher_mode = getattr(parameters, "teacher_mode", self.teacher_mode)
         self.generator = torch.Generator()
         """The method's own random stream; the trainer seeds it at every epoch."""
         self.epoch = 0
         """Epochs that were completed; the trainer sets it at every epoch."""
+        self.epochs = 1
+        """Epochs that the training has; the trainer sets it, too."""
 
     def supervise(self, teacher: Features, batch: Batch) -> Batch:
         """The batch from whose ground truth the student learns: as it is, unless the method adds to it."""
         return batch
 
     def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
-        """The terms of one step, in float32 whatever the networks compute in.
+        """The terms of one step, those that are trained on times `weight` and the method's constant."""
+        factor = self.options.weight * self.constant
+        terms = self.terms(student, teacher, batch)
+        return {name: factor * value if "loss" in name else value for name, value in terms.items()}
+
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+        """The terms of one step without their weight, in float32 whatever the networks compute in.
 
         Returns:
-            Weighted scalars by name. Names start with `kd_` and contain `loss` where they are trained on; others are
-            written down only.
+            Scalars by name. Names start with `kd_` and contain `loss` where they are trained on; others are written
+            down only.
         """
         raise NotImplementedError
 
@@ -145,7 +159,12 @@ def _described(name: str) -> dict[str, Any]:
         "reads": list(method.reads_with(method.Parameters(**defaults))),
         "weight_range": list(method.weight_range),
         "parameters": [
-            {"name": key, "default": defaults[key], "range": allowed(field), "description": field.description}
+            {
+                "name": key,
+                "default": defaults.get(key, field.default),
+                "range": allowed(field),
+                "description": field.description,
+            }
             for key, field in method.Parameters.model_fields.items()
         ],
     }

@@ -13,7 +13,7 @@ per scan scaled to length 1: Q. No adapter, as the widths do not matter. Summed 
 Differs from RepDistiller: it pools maps of different size to a square; here both networks see the same places.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ class AttentionTransfer(Distiller):
 
     reads = ("stages",)
     # 0.1 to 100 on ||Q_s - Q_t||^2 for maps of some hundred places (small detectors) up to 13,392 (full size).
-    weight_range: ClassVar[tuple[float, float]] = (0.1, 1000.0)
+    weight_range = (0.1, 1000.0)
 
     class Parameters(Frozen):
         """The form of the distance."""
@@ -44,16 +44,15 @@ class AttentionTransfer(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options = parameters
+        self.constant = CONSTANTS[parameters.form]
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`."""
-        form = self.options.form
         losses = [
-            attention_loss(ours.values, theirs.values, form)
+            attention_loss(ours.values, theirs.values, self.options.form)
             for ours, theirs in zip(student.stages, teacher.stages, strict=True)
         ]
-        return {"kd_loss": self.options.weight * CONSTANTS[form] * torch.stack(losses).sum()}
+        return {"kd_loss": torch.stack(losses).sum()}
 
 
 def attention(values: Tensor) -> Tensor:

@@ -67,7 +67,6 @@ class Combined(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options = parameters
         self.parts = nn.ModuleDict(
             {name: load(name)(options, student, teacher) for name, options in _parts(parameters).items()}
         )
@@ -79,20 +78,19 @@ class Combined(Distiller):
             batch = part.supervise(teacher, batch)
         return batch
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """The parts' terms: `kd_loss` of the method m becomes `kd_m_loss`."""
         terms = {}
         for name, part in self._each().items():
             for term, value in part(student, teacher, batch).items():
-                scaled = self.options.weight * value if "loss" in term else value
-                terms[f"kd_{name}_{term.removeprefix('kd_')}"] = scaled
+                terms[f"kd_{name}_{term.removeprefix('kd_')}"] = value
         return terms
 
     def _each(self) -> dict[str, Any]:
-        """The parts, with this method's random stream and epoch."""
+        """The parts, with this method's random stream and place in the training."""
         parts: dict[str, Any] = dict(self.parts.items())
         for part in parts.values():
-            part.generator, part.epoch = self.generator, self.epoch
+            part.generator, part.epoch, part.epochs = self.generator, self.epoch, self.epochs
         return parts
 
 

@@ -20,7 +20,7 @@ same without a matrix of P x K. Where places are points without order, a3 is a 1
 `stride`-th point.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -45,18 +45,17 @@ class FeatureBased(Distiller):
     """Attention-weighted, pooled and non-local distances of the neck's map, each trained on."""
 
     reads = ("neck",)
-    weight_range: ClassVar[tuple[float, float]] = (0.1, 10.0)
 
     class Parameters(Frozen):
         """Form, attention and non-local blocks."""
 
         weight: float = Field(1.0, ge=0, description="multiple of the four constants of the form")
-        form: Literal["one_stage", "two_stage"] | None = Field(
-            None, description="the authors' constants; null is two_stage for detectors of points, else one_stage"
+        form: Literal["one_stage", "two_stage"] = Field(
+            "one_stage", description="the authors' constants, of detectors of points by default those of two_stage"
         )
-        temperature: float | None = Field(None, gt=0, description="tau of both attentions; null is the form's")
-        channel_mask: Literal["both", "teacher", "none"] | None = Field(
-            None, description="whose channel attention weighs the feature term; null is the form's (both, none)"
+        temperature: float = Field(0.1, gt=0, description="tau of both attentions; of two_stage 0.5 by default")
+        channel_mask: Literal["both", "teacher", "none"] = Field(
+            "both", description="whose channel attention weighs the feature term; of two_stage none by default"
         )
         stride: int = Field(STRIDE, ge=1, description="pooling of the places that non-local blocks look at")
         channels: int = Field(CHANNELS, ge=1, description="width inside the non-local blocks")
@@ -64,16 +63,16 @@ class FeatureBased(Distiller):
     @classmethod
     def complete(cls, parameters: dict[str, Any], kind: str) -> dict[str, Any]:
         """Fill in what the form says."""
-        given = {name: value for name, value in super().complete(parameters, kind).items() if value is not None}
-        form = given.get("form", "two_stage" if kind == "points" else "one_stage")
+        form = parameters.get("form", "two_stage" if kind == "points" else "one_stage")
+        given = super().complete({**parameters, "form": form}, kind)
         defaults = {name: FORMS[form][name] for name in ("temperature", "channel_mask")}
-        return {**defaults, **given, "form": form}
+        return {**given, **{name: value for name, value in defaults.items() if name not in parameters}}
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options: Any = parameters  # complete
         narrow, wide = (features.neck.values.shape[1] for features in (student, teacher))
         flat = teacher.neck.values.dim() == 4
+        self.constant = FORMS[parameters.form]["factor"]
         self.feature = nn.Conv1d(narrow, wide, 1)
         self.channel = nn.Linear(narrow, wide)
         self.spatial: nn.Module = nn.Conv2d(1, 1, 3, padding=1) if flat else nn.Conv1d(1, 1, 1)
@@ -81,7 +80,7 @@ class FeatureBased(Distiller):
         self.teacher_relations = NonLocal(wide, parameters.channels, parameters.stride)
         self.relations = nn.Conv1d(narrow, wide, 1)
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """The four terms; the largest attention on a place, and how far the teacher's block is from the identity."""
         ours, theirs = student.neck.values, teacher.neck.values.detach()
         adapted = self.feature(ours.flatten(2))
@@ -93,8 +92,7 @@ class FeatureBased(Distiller):
             "spatial": distance(self.spatial(ours.mean(1, keepdim=True)), theirs.mean(1, keepdim=True)),
             "nonlocal": distance(self.relations(self.student_relations(ours).flatten(2)), related),
         }
-        weight = self.options.weight * FORMS[self.options.form]["factor"]
-        terms = {f"kd_loss_{name}": weight * CONSTANTS[name] * loss for name, loss in losses.items()}
+        terms = {f"kd_loss_{name}": CONSTANTS[name] * loss for name, loss in losses.items()}
         with torch.no_grad():
             moved = distance(related, theirs.flatten(2)) / torch.linalg.vector_norm(theirs).clamp(min=1e-12)
         return {**terms, "largest_attention": places.amax(), "teacher_moved": moved}

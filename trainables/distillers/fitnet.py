@@ -10,7 +10,7 @@ Differs from RepDistiller: on a bird's-eye view most places are empty and domina
 out. R ends in a ReLU and cannot reproduce negative values: right for the maps read here, which come after one.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,14 +23,12 @@ from trainables.distillers import Distiller
 from trainables.distillers.parts.boxes import inside
 from trainables.features import Batch, Features, Map
 
-CONSTANT = 100.0
-"""RepDistiller's weight of the mean squared error."""
-
 
 class FitNet(Distiller):
     """Mean of (R(S) - T)^2 over channels and places, of the backbone's last stage or of the neck."""
 
-    weight_range: ClassVar[tuple[float, float]] = (1e-1 / CONSTANT, 1e2 / CONSTANT)
+    constant = 100.0  # RepDistiller's weight of the mean squared error
+    weight_range = (1e-1 / constant, 1e2 / constant)
 
     class Parameters(Frozen):
         """Where the hint is taken, and which places count."""
@@ -56,16 +54,15 @@ class FitNet(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options = parameters
         narrow, wide = (self._hint(features).values.shape[1] for features in (student, teacher))
         self.regressor = nn.Sequential(nn.Conv1d(narrow, wide, 1), nn.BatchNorm1d(wide), nn.ReLU())
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`, and the share of the places that count."""
         ours, theirs = self._hint(student), self._hint(teacher)
         regressed = self.regressor(ours.values.flatten(2))
         places = None if self.options.mask == "none" else self._places(theirs, batch)
-        terms = {"kd_loss": self.options.weight * CONSTANT * hint_loss(regressed, theirs.values.flatten(2), places)}
+        terms = {"kd_loss": hint_loss(regressed, theirs.values.flatten(2), places)}
         if places is not None:
             terms["places_in_effect"] = places.float().mean()
         return terms
@@ -109,12 +106,10 @@ def holds_points(read: Map, scan: int, points: Tensor) -> Tensor:
     height, width = read.values.shape[2:]
     position = read.position[scan].view(height, width, 3)
     edge = _edge(read, scan)
-    cell = ((points[:, :2] - position[0, 0, :2]) / edge + 0.5).floor()
-    inside = (cell >= 0).all(1) & (cell < cell.new_tensor([width, height])).all(1)
-    column, line = cell[inside].long().unbind(1)
-    held = torch.zeros(height * width, dtype=torch.bool, device=points.device)
-    held[line * width + column] = True
-    return held
+    column, line = ((points[:, :2] - position[0, 0, :2]) / edge + 0.5).floor().unbind(1)
+    on_grid = (column >= 0) & (column < width) & (line >= 0) & (line < height)
+    cell = (line * width + column).where(on_grid, height * width).long()  # beyond the grid: one cell more, cut off
+    return torch.zeros(height * width + 1, dtype=torch.bool, device=points.device).index_fill(0, cell, True)[:-1]
 
 
 def on_objects(read: Map, scan: int, boxes: Tensor) -> Tensor:

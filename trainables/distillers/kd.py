@@ -13,7 +13,7 @@ them as the original averages over all examples, or those where the teacher sees
 Ours, not Hinton's: `codes`, smooth-L1 on the encoded boxes of the anchors where the teacher sees something.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +22,14 @@ from torch import Tensor
 
 from study.nouns.frozen import Frozen
 from trainables.distillers import Distiller
-from trainables.distillers.parts.boxes import code_difference
+from trainables.distillers.parts.boxes import code_distance
 from trainables.features import Batch, Features
-
-BETA = 1 / 9
-"""Where smooth-L1 turns linear, as in the detectors' own box loss."""
 
 
 class Hinton(Distiller):
     """T^2 times the mean divergence of softened class scores."""
 
     reads = ("predictions",)
-    weight_range: ClassVar[tuple[float, float]] = (0.1, 10.0)
 
     class Parameters(Frozen):
         """How scores are softened, and where they are compared."""
@@ -45,11 +41,7 @@ class Hinton(Distiller):
         score: float = Field(0.1, ge=0, lt=1, description="the teacher sees something where its score exceeds this")
         codes: float = Field(0.0, ge=0, description="weight of smooth-L1 on the boxes' codes; 0 leaves them")
 
-    def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
-        super().__init__(parameters, student, teacher)
-        self.options = parameters
-
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`, and `kd_code_loss` where asked for."""
         options, ours, theirs = self.options, student.predictions, teacher.predictions
         seen = theirs.logits.sigmoid().amax(2) > options.score
@@ -58,10 +50,10 @@ class Hinton(Distiller):
             ours.logits, theirs.logits, options.temperature, options.form,
             seen if options.mask == "foreground" else everywhere,
         )  # fmt: skip
-        terms = {"kd_loss": options.weight * loss}
+        terms = {"kd_loss": loss}
         if options.codes:
-            codes = code_loss(ours.codes, theirs.codes, seen, ours.angle)
-            terms["kd_code_loss"] = options.weight * options.codes * codes
+            losses = code_distance(ours.codes, theirs.codes, ours.angle) * seen
+            terms["kd_code_loss"] = options.codes * losses.sum() / seen.sum().clamp(min=1)
         return terms
 
 
@@ -84,17 +76,3 @@ def divergence(
         yes = theirs.sigmoid() * (F.logsigmoid(theirs) - F.logsigmoid(ours))
         per_class = yes + (-theirs).sigmoid() * (F.logsigmoid(-theirs) - F.logsigmoid(-ours))
     return temperature**2 * (per_class.sum(2) * mask).sum() / mask.sum().clamp(min=1)
-
-
-def code_loss(student: Tensor, teacher: Tensor, mask: Tensor, angle: int | None) -> Tensor:
-    """Mean over anchors of the smooth-L1 loss added over codes; zero where no anchor counts.
-
-    Args:
-        student: B x A x code size.
-        teacher: B x A x code size.
-        mask: B x A, bool: anchors that count.
-        angle: the code that is an angle in rad, of which the sine of the difference counts; None where none is.
-    """
-    difference = code_difference(student, teacher.detach(), angle)
-    losses = F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=BETA, reduction="none")
-    return (losses.sum(2) * mask).sum() / mask.sum().clamp(min=1)

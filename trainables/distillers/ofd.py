@@ -19,7 +19,7 @@ segmentation trainer's first epoch, which trains r alone, is left out, as on CIF
 """
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -29,8 +29,6 @@ from study.nouns.frozen import Frozen
 from trainables.distillers import Distiller
 from trainables.features import Batch, Features
 
-CONSTANT = 1e-5
-"""The authors' weight for segmentation."""
 RARE = 1e-3
 """Probability of a negative value up to which the margin is -3 deviations."""
 SMALLEST_DEVIATION = 1e-6
@@ -40,7 +38,8 @@ class OverhaulDistiller(Distiller):
     """Partial squared distance to the teacher's margin ReLU, summed over the backbone's stages."""
 
     reads = ("before_relu",)
-    weight_range: ClassVar[tuple[float, float]] = (1e-7 / CONSTANT, 1e-4 / CONSTANT)
+    constant = 1e-5  # the authors' weight for segmentation
+    weight_range = (1e-7 / constant, 1e-4 / constant)
 
     class Parameters(Frozen):
         """The weight, and how the teacher normalizes."""
@@ -54,8 +53,6 @@ class OverhaulDistiller(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options: Any = parameters
-        self.teacher_mode = parameters.teacher_mode
         self.connectors = nn.ModuleList()
         for stage, (narrow, wide) in enumerate(zip(student.before_relu, teacher.before_relu, strict=True)):
             if wide.scale is None or wide.shift is None:
@@ -63,7 +60,7 @@ class OverhaulDistiller(Distiller):
             self.connectors.append(connector(narrow.values.shape[1], wide.values.shape[1]))
             self.register_buffer(f"margin{stage}", margins(wide.scale, wide.shift).to(wide.values.dtype))
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`."""
         losses = []
         for stage, (ours, theirs) in enumerate(zip(student.before_relu, teacher.before_relu, strict=True)):
@@ -71,7 +68,7 @@ class OverhaulDistiller(Distiller):
             loss = partial_distance(connected, theirs.values.flatten(2), self.get_buffer(f"margin{stage}"))
             losses.append(loss / 2 ** (len(self.connectors) - 1 - stage))
         scans = len(teacher.before_relu[-1].values)
-        return {"kd_loss": self.options.weight * CONSTANT * torch.stack(losses).sum() / max(1, scans)}
+        return {"kd_loss": torch.stack(losses).sum() / max(1, scans)}
 
 
 def margins(scale: Tensor, shift: Tensor) -> Tensor:

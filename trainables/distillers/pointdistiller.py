@@ -10,11 +10,11 @@ through a trained linear adapter (the released code has no such branch: this is 
 RL (`reweight`): w = N softmax(importance / temperature) over the N rows. Without RL w = 1.
 
 `form=paper` follows the equations, `form=released` the released code: it sets the default of every difference that
-`Parameters` names, and each can be set alone. The equations' factor 1/N is taken as the mean over rows, with w scaled
-to mean 1, so that LD alone and LD + RL have losses of one size.
+`Parameters` names, and each can be set alone (parts/pointdistiller_presets.py). The equations' factor 1/N is taken as
+the mean over rows, with w scaled to mean 1, so that LD alone and LD + RL have losses of one size.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -24,30 +24,11 @@ from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
 from study.nouns.parameters import Called, Range
 from trainables.distillers import Distiller
-from trainables.distillers.parts.neighbor_graphs import GraphConvolution, neighbors_of, select
+from trainables.distillers.parts.neighbor_graphs import GraphConvolution, neighbors_of
+from trainables.distillers.parts.pointdistiller_presets import Form, completed
+from trainables.distillers.parts.row_distance import row_distance, whole_distance
+from trainables.distillers.parts.row_selection import Chosen, Scope, Selection, choose, select
 from trainables.features import Batch, Features, Rows
-
-_PAPER = {
-    "neighbors": 128, "samples": 6000, "temperature": 10.0, "weight": 1.0, "scope": "scan", "shortfall": "clamp",
-    "selection": "top", "importance": "points", "neighbor_space": "feature", "edge": "concat", "aggregate": "max",
-    "distance": "norm", "reweight_by": "importance", "reweight_over": "graphs", "teacher_mode": "eval",
-    "freeze_teacher_graph": False, "graph_channels": None,
-}  # fmt: skip
-_PAPER_FOR = {
-    "pillars": {},
-    "cells": {"importance": "feature", "samples": 256, "temperature": 1.0},
-    "points": {"importance": "feature", "reweight_by": "graph", "temperature": 1.0},
-}
-_RELEASED = {
-    **_PAPER, "temperature": 1e-2, "weight": 2.0, "scope": "batch", "shortfall": "raise", "aggregate": "none",
-    "distance": "mse", "teacher_mode": "train", "graph_channels": 32,
-}  # fmt: skip
-_RELEASED_FOR = {
-    "pillars": {},
-    "cells": {"importance": "feature", "samples": 256, "temperature": 1e-4, "scope": "scan", "reweight_over": "one"},
-    "points": {"importance": "feature", "temperature": 1e-3, "scope": "scan", "aggregate": "max",
-               "reweight_over": "none"},
-}  # fmt: skip
 
 
 class PointDistiller(Distiller):
@@ -56,60 +37,59 @@ class PointDistiller(Distiller):
     reads = ("rows",)
 
     class Parameters(Frozen):
-        """K, N, tau, the switches, and every difference between the paper and its released code (D1 to D18)."""
+        """K, N, tau, the switches, and every difference between the paper and its released code (D1 to D18).
 
-        form: Literal["paper", "released"] = Field("paper", description="sets the default of everything below")
+        The defaults here are those of `form=paper` for pillars; `complete` has those of the form and the detector.
+        """
+
+        form: Form = Field("paper", description="sets the default of everything below")
         local: bool = Field(True, description="LD: distill local graphs instead of single rows")
         reweight: bool = Field(True, description="RL: weight rows by importance")
-        neighbors: int | None = Field(None, ge=1, description="K, rows per local graph, the center included")
-        samples: int | float | None = Field(None, gt=0, description="N distilled rows, or below 1 a share of all rows")
-        temperature: float | None = Field(None, gt=0, description="tau, in the unit of the importance (points)")
-        weight: float | None = Field(None, ge=0, description="factor of the loss")
-        scope: Literal["scan", "batch"] | None = Field(None, description="N and K within each scan or across a batch")
-        shortfall: Literal["clamp", "raise"] | None = Field(None, description="when fewer than N rows exist")
-        selection: Literal["top", "random", "mixed"] | None = Field(None, description="which rows are the N")
-        importance: Literal["points", "feature"] | None = Field(
-            None, description="LiDAR points in the row's voxel, or the teacher's largest channel"
+        neighbors: int = Field(128, ge=1, description="K, rows per local graph, the center included")
+        samples: int | float = Field(6000, gt=0, description="N distilled rows, or below 1 a share of all rows")
+        temperature: float = Field(10.0, gt=0, description="tau, in the unit of the importance (points)")
+        weight: float = Field(1.0, ge=0, description="factor of the loss")
+        scope: Scope = Field("batch", description="N rows of each scan, or of a batch (of one process)")
+        neighbor_scope: Scope = Field("scan", description="neighbors lie in the same scan, or anywhere in the batch")
+        neighbor_space: Literal["feature", "position"] = Field("feature", description="where K nearest is measured")
+        shortfall: Literal["clamp", "raise"] = Field(
+            "clamp", description="when fewer than N rows exist, as in an epoch's last, smaller batch"
         )
-        neighbor_space: Literal["feature", "position"] | None = Field(None, description="where K nearest is measured")
-        edge: Literal["concat", "difference"] | None = Field(None, description="(x_i, x_j) or (x_i - x_j, x_i)")
-        aggregate: Literal["max", "mean", "none"] | None = Field(None, description="over the K edges of a graph")
-        distance: Literal["norm", "mse", "frobenius"] | None = Field(
-            None, description="per row ||d||, per row mean of d^2, or ||d|| of the whole tensor (ignores w)"
+        selection: Selection = Field(
+            "top", description="the N most important, the least, half and half, half of the most and a draw, or a draw"
         )
-        reweight_by: Literal["importance", "graph"] | None = Field(
-            None, description="softmax of the row's importance, or of its largest graph feature of the teacher"
+        importance: Literal["points", "feature"] = Field(
+            "points", description="LiDAR points in the row's voxel, or the teacher's largest channel"
         )
-        reweight_over: Literal["graphs", "one", "none"] | None = Field(
-            None, description="softmax over the N rows; over an axis of size one (constant B); computed, never applied"
+        edge: Literal["concat", "difference"] = Field("concat", description="(x_i, x_j) or (x_i - x_j, x_i)")
+        aggregate: Literal["max", "mean", "none"] = Field("max", description="over the K edges of a graph")
+        distance: Literal["norm", "mse", "frobenius"] = Field(
+            "norm", description="per row ||d||, per row mean of d^2, or ||d|| of the whole batch (ignores w)"
         )
-        graph_channels: int | None = Field(None, ge=1, description="C' of the graphs; null is the student's width")
-        teacher_mode: Literal["eval", "train"] | None = Field(None, description="the teacher's batch norm")
-        freeze_teacher_graph: bool | None = Field(None, description="keep the teacher's graph convolution untrained")
+        reweight_by: Literal["importance", "graph"] = Field(
+            "importance", description="softmax of the row's importance, or of its largest graph feature of the teacher"
+        )
+        reweight_over: Literal["graphs", "one", "none"] = Field(
+            "graphs", description="softmax over the N rows; over an axis of size one (constant B); never applied"
+        )
+        graph_channels: Annotated[int, Field(ge=1)] | Literal["student"] = Field(
+            "student", description="C' of the graphs, at least 1, or `student`: the width of its rows"
+        )
+        teacher_mode: Literal["eval", "train"] = Field("eval", description="the teacher's batch norm")
+        freeze_teacher_graph: bool = Field(False, description="keep the teacher's graph convolution untrained")
 
         @model_validator(mode="after")
         def _samples_are_rows_or_a_share(self) -> "PointDistiller.Parameters":
-            if self.samples is not None and self.samples >= 1 and self.samples != int(self.samples):
+            if self.samples >= 1 and self.samples != int(self.samples):
                 raise ValueError(f"samples is a whole number of rows, or a share below 1; got {self.samples}")
             return self
 
     @classmethod
     def complete(cls, parameters: dict[str, Any], kind: str) -> dict[str, Any]:
-        """Fill in what the form says for this kind of rows; drop K without LD and tau without RL."""
-        given = {name: value for name, value in cls.Parameters(**parameters).model_dump().items() if value is not None}
-        released = given["form"] == "released"
-        defaults = {**(_RELEASED if released else _PAPER), **(_RELEASED_FOR if released else _PAPER_FOR)[kind]}
-        if released and kind == "pillars" and not given["reweight"]:
-            defaults.update(distance="frobenius", weight=5e-4)
-        whole = {**defaults, **given}
-        if not whole["local"]:
-            whole.update(neighbors=None, aggregate=None, edge=None, neighbor_space=None, graph_channels=None)
-            whole.update(freeze_teacher_graph=None)
-            if whole["reweight_by"] == "graph":
-                whole["reweight_by"] = "importance"
-        if not whole["reweight"]:
-            whole.update(temperature=None, reweight_by=None, reweight_over=None)
-        return whole
+        """Fill in what the form says for this kind of rows; leave out what the switches leave unread."""
+        set_by_hand = cls.Parameters(**parameters)
+        switches = set_by_hand.model_dump(include={"form", "local", "reweight"})
+        return completed({**switches, **set_by_hand.model_dump(exclude_unset=True)}, kind)
 
     @classmethod
     def called(cls, parameters: Any) -> dict[str, Called]:
@@ -140,90 +120,92 @@ class PointDistiller(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options: Any = parameters  # complete: None only where the form does not read a value
-        options = self.options
-        self.teacher_mode = options.teacher_mode or "eval"
+        options = self.options = parameters
         for rows in teacher.rows:
-            if options.importance == "points" and rows.count is None:
-                raise InputError(f"importance=points needs voxels; {rows.kind} hold no points, use importance=feature")
+            _check(options, rows)
         widths = [(s.values.shape[1], t.values.shape[1]) for s, t in zip(student.rows, teacher.rows, strict=True)]
         if not options.local:
             self.adapters = nn.ModuleList(nn.Linear(narrow, wide) for narrow, wide in widths)
             return
-        edge = options.edge or "concat"
-        self.student_graphs = nn.ModuleList(
-            GraphConvolution(narrow, options.graph_channels or narrow, edge) for narrow, _ in widths
-        )
-        self.teacher_graphs = nn.ModuleList(
-            GraphConvolution(wide, options.graph_channels or narrow, edge) for narrow, wide in widths
-        )
+        out = [narrow if options.graph_channels == "student" else options.graph_channels for narrow, _ in widths]
+        pairs = list(zip(widths, out, strict=True))
+        self.student_graphs = nn.ModuleList(GraphConvolution(narrow, c, options.edge) for (narrow, _), c in pairs)
+        self.teacher_graphs = nn.ModuleList(GraphConvolution(wide, c, options.edge) for (_, wide), c in pairs)
         if options.freeze_teacher_graph:
             self.teacher_graphs.requires_grad_(False)
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
-        """`kd_loss`, and `rows_in_effect`: (sum w)^2 / sum w^2, how many of the N rows the weights leave."""
-        losses, support = [], []
-        for level, (narrow, wide) in enumerate(zip(student.rows, teacher.rows, strict=True)):
-            loss, effective = self._distill(level, narrow, wide)
-            losses.append(loss)
-            support.append(effective)
-        terms = {"kd_loss": self.options.weight * torch.stack(losses).sum()}
-        if self.options.reweight:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+        """`kd_loss`, how many rows were chosen of how many (per scan or batch, as N), and in how many the weights are.
+
+        `rows_chosen` below N says that there were no more; `rows_in_effect` is (sum w)^2 / sum w^2. All are means over
+        scans and levels.
+        """
+        options = self.options
+        importance = [_importance(options, rows) for rows in teacher.rows]
+        scan = [rows.scan for rows in teacher.rows]
+        chosen = choose(importance, scan, batch.scans, options.scope, self._select)
+        levels = zip(student.rows, teacher.rows, importance, chosen, strict=True)
+        found = [self._distill(number, *level) for number, level in enumerate(levels)]
+        losses, support = zip(*found, strict=True)
+        sets = sum(len(picked.counts(options.scope)) for picked in chosen) or 1
+        terms = {
+            "kd_loss": torch.stack(losses).sum(),
+            "rows_chosen": losses[0].new_full((), sum(len(picked.rows) for picked in chosen) / sets),
+            "rows_there": losses[0].new_full((), sum(picked.starts[-1] for picked in chosen) / sets),
+        }
+        if options.reweight:
             terms["rows_in_effect"] = torch.stack(support).mean()
         return terms
-
-    def _distill(self, level: int, student: Rows, teacher: Rows) -> tuple[Tensor, Tensor]:
-        wide, narrow = teacher.values.detach(), student.values
-        importance: Any = teacher.count if self.options.importance == "points" else wide.amax(1)
-        scans = self._scans(teacher)
-        chosen = [self._select(importance[scan]) for scan in scans]
-        edges = sum(len(c) * min(self.options.neighbors or 1, len(s)) for c, s in zip(chosen, scans, strict=True))
-        if edges < 2:  # nothing to distill: a zero that still reaches every parameter
-            zero = narrow.sum() * 0 + sum(parameter.sum() * 0 for parameter in self.parameters())
-            return zero, narrow.new_zeros(())
-        ours = [narrow[scan] for scan in scans]
-        theirs = [wide[scan] for scan in scans]
-        if self.options.local:
-            in_space = self.options.neighbor_space == "position"
-            near = [
-                neighbors_of(c, rows, teacher.position[scan] if in_space else None, self.options.neighbors)
-                for c, rows, scan in zip(chosen, theirs, scans, strict=True)
-            ]
-            ours = [self._aggregate(g) for g in self.student_graphs[level](ours, chosen, near)]
-            theirs = [self._aggregate(g) for g in self.teacher_graphs[level](theirs, chosen, near)]
-        else:
-            ours = [self.adapters[level](rows[c]) for rows, c in zip(ours, chosen, strict=True)]
-            theirs = [rows[c] for rows, c in zip(theirs, chosen, strict=True)]
-        losses, support = [], []
-        for s, t, scan, c in zip(ours, theirs, scans, chosen, strict=True):
-            weights = self._weights(importance[scan][c], t, len(scans) if self.options.scope == "scan" else None)
-            losses.append(_distance(s, t, weights, self.options.distance))
-            support.append(weights.sum().square() / weights.square().sum())
-        return torch.stack(losses).mean(), torch.stack(support).mean()
-
-    def _scans(self, rows: Rows) -> list[Tensor]:
-        """Indices of the rows that are ranked and connected together; scans without rows are left out."""
-        if self.options.scope == "batch":
-            return [torch.arange(len(rows.scan), device=rows.scan.device)]
-        return [(rows.scan == scan).nonzero().squeeze(1) for scan in rows.scan.unique()]
 
     def _select(self, importance: Tensor) -> Tensor:
         options = self.options
         return select(importance, options.samples, options.selection, options.shortfall, self.generator)
+
+    def _distill(
+        self, level: int, student: Rows, teacher: Rows, importance: Tensor, chosen: Chosen
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and `rows_in_effect` of one row set."""
+        options, rows, wide = self.options, chosen.rows, teacher.values.detach()
+        if options.local:
+            near = neighbors_of(chosen, teacher, options.neighbors, options.neighbor_scope, options.neighbor_space)
+            if sum(each.numel() for each in near) < 2:  # the graphs' norm needs two edges
+                return self._nothing(student.values)
+            ours = [self._aggregate(graphs) for graphs in self.student_graphs[level](student.values, rows, near)]
+            theirs = [self._aggregate(graphs) for graphs in self.teacher_graphs[level](wide, rows, near)]
+        elif len(rows):
+            ours, theirs = [self.adapters[level](student.values[rows])], [wide[rows]]
+        else:
+            return self._nothing(student.values)
+        counts = chosen.counts(options.scope)
+        if options.reweight_by == "importance":
+            source = importance[rows]
+        else:
+            source = torch.cat([graphs.detach().flatten(1).amax(1) for graphs in theirs])
+        weights = [self._weights(part, len(counts)) for part in source.split(counts)]
+        support = torch.stack([w.sum().square() / w.square().sum() for w in weights]).mean()
+        if options.distance == "frobenius":
+            return whole_distance(ours, theirs), support
+        away = torch.cat([row_distance(s, t, options.distance) for s, t in zip(ours, theirs, strict=True)])
+        losses = [(w * d).mean() for w, d in zip(weights, away.split(counts), strict=True)]
+        return torch.stack(losses).mean(), support
+
+    def _nothing(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """A zero that still reaches every parameter."""
+        zero = values.sum() * 0 + sum(parameter.sum() * 0 for parameter in self.parameters())
+        return zero, values.new_zeros(())
 
     def _aggregate(self, graphs: Tensor) -> Tensor:
         if self.options.aggregate == "max":
             return graphs.amax(1)
         return graphs.mean(1) if self.options.aggregate == "mean" else graphs
 
-    def _weights(self, importance: Tensor, graphs: Tensor, scans: int | None) -> Tensor:
-        """w of N rows: N softmax(importance / tau), or what the released code makes of it."""
+    def _weights(self, source: Tensor, scans: int) -> Tensor:
+        """w of N rows: N softmax(source / tau), or what the released code makes of it."""
         over = self.options.reweight_over if self.options.reweight else "none"
         if over == "none":
-            return torch.ones_like(importance)
+            return torch.ones_like(source)
         if over == "one":  # the released softmax over an axis of size one, times the batch size
-            return torch.full_like(importance, float(scans or 1))
-        source = importance if self.options.reweight_by == "importance" else graphs.detach().flatten(1).amax(1)
+            return torch.full_like(source, float(scans))
         return len(source) * torch.softmax(source / self.options.temperature, dim=0)
 
 
@@ -232,18 +214,23 @@ def _divides_points(parameters: Any) -> bool:
     return parameters.importance == "points" and parameters.reweight_by != "graph"
 
 
-def _distance(student: Tensor, teacher: Tensor, weights: Tensor, distance: str) -> Tensor:
-    """Mean over N rows of w_i D_i.
+def _importance(options: "PointDistiller.Parameters", rows: Rows) -> Any:
+    """R; of rows without points `_check` has refused to ask for them."""
+    return rows.count if options.importance == "points" else rows.values.detach().amax(1)
 
-    Args:
-        student, teacher: N x C', or N x K x C' graphs that were not aggregated.
-        weights: N.
-        distance: `norm`, ||d_i|| (mean over K); `mse`, mean of d_i^2; `frobenius`, ||d|| of all rows, w ignored.
+
+def _check(options: "PointDistiller.Parameters", rows: Rows) -> None:
+    """Refuse what no batch could serve.
+
+    Raises:
+        InputError: rows without points are ranked by their points, or a scan's fixed number of cells is too small.
     """
-    difference = student - teacher
-    if distance == "frobenius":
-        return torch.linalg.vector_norm(difference)
-    if distance == "mse":
-        return (weights * difference.square().flatten(1).mean(1)).mean()
-    norms = torch.linalg.vector_norm(difference, dim=-1)  # subgradient 0 at 0, unlike a square root by hand
-    return (weights * norms.reshape(len(norms), -1).mean(1)).mean()
+    if options.importance == "points" and rows.count is None:
+        raise InputError(f"importance=points needs voxels; {rows.kind} hold no points, use importance=feature")
+    # Of the rows' kinds only cells are as many in the probe, one scan, as in training.
+    fixed = rows.kind == "cells" and options.scope == "scan" and options.shortfall == "raise"
+    if fixed and options.samples > len(rows.values):
+        raise InputError(
+            f"parameters.samples={options.samples} rows of each scan are asked for, which has {len(rows.values)} "
+            "cells; parameters.shortfall=clamp takes those"
+        )

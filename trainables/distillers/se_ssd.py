@@ -8,7 +8,8 @@ above, exceeds 0.7 takes the best such box (several may take the same). The loss
     mean over 7 codes of smooth-L1(x, y, z, length, width, height, sine of the yaw's difference)  and of
     smooth-L1(score_s - score_t),   both with sigma = 3,
 
-summed over scans, divided by their number, times a ramp exp(-5 (1 - min(e, 15) / 15)^2) over the epochs e.
+summed over scans, divided by their number, times a ramp exp(-5 (1 - min(e, E) / E)^2) over the epochs e. E is a share
+of the training (`ramp`): the code's 15 of 60 epochs are a quarter, and a short training reaches the full weight too.
 
 `teacher_mode=eval` is the comparison's reading: the trained teacher, frozen. `average` is the original's
 self-ensembling: an exponential moving average of the student. Differs from the code: teacher and student see the same
@@ -21,7 +22,7 @@ There it replaces the detector's box loss; here that stays, so it is off unless 
 """
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,16 +34,11 @@ from trainables.distillers import Distiller
 from trainables.distillers.parts import boxes as boxes_of
 from trainables.features import Batch, Features
 
-BETA = 1 / 9
-"""Where smooth-L1 turns linear: 1 / sigma^2."""
-FARTHEST = 200.0
-
 
 class SeSsd(Distiller):
     """Smooth-L1 between boxes, and between scores, of the student and the teacher that overlap."""
 
     reads = ("predictions",)
-    weight_range: ClassVar[tuple[float, float]] = (0.1, 10.0)
 
     class Parameters(Frozen):
         """Which boxes are compared, and from when on."""
@@ -53,8 +49,10 @@ class SeSsd(Distiller):
         )
         score: float = Field(0.3, ge=0, lt=1, description="boxes of both networks have at least this score")
         overlap: float = Field(0.7, ge=0, lt=1, description="IoU from above that a pair exceeds")
-        most: int | None = Field(None, ge=1, description="best boxes per scan; null is 2000, of points 512")
-        ramp_epochs: int = Field(15, ge=0, description="epochs until the full weight; 0 starts with it")
+        most: int = Field(2000, ge=1, description="best boxes per scan; of points 512 by default")
+        ramp: float = Field(
+            0.25, ge=0, le=1, description="share of the training until the full weight; 0 starts with it"
+        )
         odiou: float = Field(0.0, ge=0, description="weight of the ODIoU loss against the ground truth; 0 leaves it")
         height: Literal["enclosing", "overlap"] = Field(
             "enclosing", description="in ODIoU's diagonal: of the enclosing box (paper) or of the overlap (code)"
@@ -64,43 +62,38 @@ class SeSsd(Distiller):
     def complete(cls, parameters: dict[str, Any], kind: str) -> dict[str, Any]:
         """Fill in how many boxes are compared; drop the height where no ODIoU reads it."""
         whole = super().complete(parameters, kind)
-        if whole["most"] is None:
-            whole["most"] = 512 if kind == "points" else 2000
+        if kind == "points" and "most" not in parameters:
+            whole["most"] = 512
         if not whole["odiou"]:
             whole["height"] = "enclosing"
         return whole
 
-    def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
-        super().__init__(parameters, student, teacher)
-        self.options: Any = parameters  # complete: `most` is a number
-        self.teacher_mode = parameters.teacher_mode
-
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_box_loss` and `kd_score_loss`, `kd_odiou_loss` where asked for, and `kd_pairs`, the mean over scans."""
         options, ours, theirs = self.options, student.predictions, teacher.predictions
         zero = 0 * (ours.logits.sum() + ours.codes.sum())  # early in training nothing is compared
         box, score, odiou_sum, pairs = zero, zero, zero, zero.detach()
         scans = len(ours.logits)
-        for scan in range(scans):
-            found = boxes_of.confident(ours, scan, options.score, options.most)
-            target = boxes_of.confident(theirs, scan, options.score, options.most)
-            mine, its = match(found.boxes, found.labels, target.boxes, target.labels, options.overlap)
-            pairs = pairs + len(mine)
-            if len(mine):
-                anchors, labels = found.anchors[mine], found.labels[mine]
-                box = box + box_consistency(ours.decode(scan, anchors), target.boxes[its])
-                scores = ours.logits[scan, anchors, labels].sigmoid()
-                score = score + F.smooth_l1_loss(scores, target.scores[its], beta=BETA)
-            if options.odiou:
-                truth, labels = batch.objects(scan)
-                mine, its = match(found.boxes, found.labels, truth, labels, options.overlap)
-                if len(mine):
-                    losses = odiou(ours.decode(scan, found.anchors[mine]), truth[its], options.height)
-                    odiou_sum = odiou_sum + 2 * losses.mean()
-        factor = options.weight * ramp(self.epoch, options.ramp_epochs) / scans
+        found, targets = (boxes_of.confident(read, options.score, options.most) for read in (ours, theirs))
+        for scan, (own, target) in enumerate(zip(found, targets, strict=True)):
+            if not len(own.boxes):
+                continue
+            boxes = ours.decode(scan, own.anchors)
+            if len(target.boxes):
+                paired, partner = match(own.boxes, own.labels, target.boxes, target.labels, options.overlap)
+                pairs = pairs + paired.sum()
+                box = box + box_consistency(boxes, target.boxes[partner], paired)
+                scores = ours.logits[scan, own.anchors, own.labels].sigmoid()
+                losses = F.smooth_l1_loss(scores, target.scores[partner], beta=boxes_of.BETA, reduction="none")
+                score = score + mean_of(losses, paired)
+            truth, labels = batch.objects(scan) if options.odiou else (boxes[:0], own.labels[:0])
+            if len(truth):
+                paired, partner = match(own.boxes, own.labels, truth, labels, options.overlap)
+                odiou_sum = odiou_sum + 2 * mean_of(odiou(boxes, truth[partner], options.height), paired)
+        factor = ramp(self.epoch, options.ramp * self.epochs) / scans
         terms = {"kd_box_loss": factor * box, "kd_score_loss": factor * score, "kd_pairs": pairs / scans}
         if options.odiou:
-            terms["kd_odiou_loss"] = options.weight * options.odiou * odiou_sum / scans
+            terms["kd_odiou_loss"] = options.odiou * odiou_sum / scans
         return terms
 
 
@@ -112,34 +105,35 @@ def match(
     Args:
         student: N x 7 boxes.
         student_labels: N.
-        teacher: M x 7 boxes.
+        teacher: M x 7 boxes, M > 0.
         teacher_labels: M.
         overlap: intersection over union, seen from above, that a pair exceeds.
 
     Returns:
-        K indices of the student's boxes that have such a partner, and of the best partner of each.
+        N, bool: which of the student's boxes have a partner; and N indices of the best partner (some index without).
     """
-    if not len(student) or not len(teacher):
-        none = torch.zeros(0, dtype=torch.long, device=student.device)
-        return none, none
     ious = boxes_of.overlaps(student, teacher) * (student_labels[:, None] == teacher_labels)
     best, partner = ious.max(1)
-    mine = (best > overlap).nonzero().squeeze(1)
-    return mine, partner[mine]
+    return best > overlap, partner
 
 
-def box_consistency(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over M pairs and 7 codes of the smooth-L1 loss; of the yaw the sine of the difference counts.
+def mean_of(losses: Tensor, counted: Tensor) -> Tensor:
+    """Mean of the N losses that count; 0 where none does."""
+    return (losses * counted).sum() / counted.sum().clamp(min=1)
+
+
+def box_consistency(student: Tensor, teacher: Tensor, paired: Tensor) -> Tensor:
+    """Mean over pairs and 7 codes of the smooth-L1 loss; of the yaw the sine of the difference counts.
 
     Args:
-        student: M x 7 boxes.
-        teacher: M x 7 boxes.
+        student: N x 7 boxes.
+        teacher: N x 7 boxes.
+        paired: N, bool: which of them are pairs.
     """
-    difference = boxes_of.code_difference(student, teacher.detach(), angle=6)
-    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=BETA)
+    return mean_of(boxes_of.code_distance(student, teacher, angle=6) / 7, paired)
 
 
-def ramp(epoch: int, epochs: int) -> float:
+def ramp(epoch: int, epochs: float) -> float:
     """Share of the full weight after so many epochs, exp(-5 (1 - e / E)^2) up to E."""
     return math.exp(-5 * (1 - min(epoch, epochs) / epochs) ** 2) if epochs else 1.0
 
@@ -158,7 +152,8 @@ def odiou(boxes: Tensor, targets: Tensor, height: Literal["enclosing", "overlap"
     Returns:
         M, 0 for boxes without volume.
     """
-    boxes, targets = boxes.clamp(-FARTHEST, FARTHEST), targets.detach().clamp(-FARTHEST, FARTHEST)
+    limit = boxes_of.FARTHEST
+    boxes, targets = boxes.clamp(-limit, limit), targets.detach().clamp(-limit, limit)
     sound = (boxes[:, 3:6] > 0).all(1) & (targets[:, 3:6] > 0).all(1)
     half = [b[:, 5] / 2 for b in (boxes, targets)]
     top, bottom = boxes[:, 2] + half[0], boxes[:, 2] - half[0]

@@ -10,8 +10,6 @@ network: the loss is then zero, with a gradient of zero. Under DistributedDataPa
 scans only, as the original does.
 """
 
-from typing import ClassVar
-
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -20,15 +18,13 @@ from study.nouns.frozen import Frozen
 from trainables.distillers import Distiller
 from trainables.features import Batch, Features
 
-CONSTANT = 3000.0
-"""RepDistiller's weight (run_cifar_distill.sh)."""
-
 
 class SimilarityPreserving(Distiller):
     """Distance of the scans' normalized similarities. Learns nothing from batches of one scan."""
 
     reads = ("stages",)
-    weight_range: ClassVar[tuple[float, float]] = (1e2 / CONSTANT, 1e5 / CONSTANT)
+    constant = 3000.0  # RepDistiller's weight (run_cifar_distill.sh)
+    weight_range = (1e2 / constant, 1e5 / constant)
 
     class Parameters(Frozen):
         """The weight alone."""
@@ -37,18 +33,14 @@ class SimilarityPreserving(Distiller):
             1.0, ge=0, description="multiple of RepDistiller's constant, 3000; batches of one scan give no loss"
         )
 
-    def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
-        super().__init__(parameters, student, teacher)
-        self.options = parameters
-
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`, and how alike the teacher finds different scans (0 in a batch of one)."""
         ours, theirs = student.stages[-1].values, teacher.stages[-1].values.detach()
         alike = similarities(theirs)
         scans = len(alike)
         off_diagonal = alike.sum() - alike.diagonal().sum()
         return {
-            "kd_loss": self.options.weight * CONSTANT * similarity_loss(ours, theirs),
+            "kd_loss": similarity_loss(ours, theirs),
             "scan_similarity": off_diagonal / max(1, scans * (scans - 1)),
         }
 

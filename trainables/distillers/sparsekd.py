@@ -19,7 +19,7 @@ with chosen channels of the teacher (TGI) and the RoI features that the released
 """
 
 import copy
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class SparseKD(Distiller):
     """Squared error of scores at pivotal positions, smooth-L1 of codes of positives, and label distillation."""
 
     reads = ("predictions", "neck")
-    weight_range: ClassVar[tuple[float, float]] = (1 / CLASS_WEIGHT, 20 / CLASS_WEIGHT)
+    weight_range = (1 / CLASS_WEIGHT, 20 / CLASS_WEIGHT)
 
     class Parameters(Frozen):
         """What is pivotal, and which of the teacher's boxes are labels."""
@@ -60,8 +60,6 @@ class SparseKD(Distiller):
 
     def __init__(self, parameters: Parameters, student: Features, teacher: Features) -> None:
         super().__init__(parameters, student, teacher)
-        self.options = parameters
-        self.teacher_mode = parameters.teacher_mode
         self.labels_per_scan = 0.0
 
     def supervise(self, teacher: Features, batch: Batch) -> Batch:
@@ -69,15 +67,15 @@ class SparseKD(Distiller):
         if not self.options.labels:
             return batch
         samples, added = [], 0
-        for scan, sample in enumerate(batch.samples):
-            found = boxes_of.confident(teacher.predictions, scan, self.options.label_score, 4096)
-            found = boxes_of.suppressed(found, self.options.label_overlap).at(slice(MOST_LABELS))
+        confident = boxes_of.confident(teacher.predictions, self.options.label_score, 4096)
+        for scan, (sample, several) in enumerate(zip(batch.samples, confident, strict=True)):
+            found = boxes_of.suppressed(several, self.options.label_overlap).at(slice(MOST_LABELS))
             samples.append(with_labels(sample, boxes_of.headed(found, teacher.predictions, scan), found.labels))
             added += len(found.labels)
         self.labels_per_scan = added / max(len(samples), 1)
         return Batch(batch.inputs, samples)
 
-    def forward(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_class_loss`, `kd_code_loss`, and how many labels a scan got from the teacher."""
         options, ours, theirs = self.options, student.predictions, teacher.predictions
         learned = ours.assign(batch)
@@ -85,12 +83,13 @@ class SparseKD(Distiller):
         mine, its = (p.logits.reshape(scans, places, -1).sigmoid() for p in (ours, theirs))
         mask = self._foreground(learned).reshape(scans, places, -1).any(2)
         loss = pivotal_loss(mine, its, mask, options.score)
-        terms = {"kd_class_loss": options.weight * CLASS_WEIGHT * loss}
+        terms = {"kd_class_loss": CLASS_WEIGHT * loss}
         if options.codes:
-            loss = code_loss(ours.codes, theirs.codes, learned >= 0, ours.angle)
-            terms["kd_code_loss"] = options.weight * CODE_WEIGHT * loss
+            positive = learned >= 0
+            losses = boxes_of.code_distance(ours.codes, theirs.codes, ours.angle) * positive
+            terms["kd_code_loss"] = CODE_WEIGHT * (losses.sum(1) / positive.sum(1).clamp(min=1)).mean()
         if options.labels:
-            terms["kd_labels"] = loss.new_tensor(self.labels_per_scan)
+            terms["kd_labels"] = loss.new_full((), self.labels_per_scan)
         return terms
 
     def _foreground(self, learned: Tensor) -> Tensor:
@@ -113,20 +112,6 @@ def pivotal_loss(student: Tensor, teacher: Tensor, foreground: Tensor, least: fl
     best = teacher.amax(2)
     weights = best * (best > least) * foreground
     return (weights * (student - teacher).square().sum(2)).sum() / (weights.sum() + 1e-6)
-
-
-def code_loss(student: Tensor, teacher: Tensor, positive: Tensor, angle: int | None) -> Tensor:
-    """Smooth-L1 loss added over codes, averaged over the positives of each scan, then over scans.
-
-    Args:
-        student: B x A x code size.
-        teacher: B x A x code size.
-        positive: B x A, bool.
-        angle: the code that is an angle in rad, of which the sine of the difference counts; None where none is.
-    """
-    difference = boxes_of.code_difference(student, teacher.detach(), angle)
-    losses = F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=1 / 9, reduction="none").sum(2)
-    return ((losses * positive).sum(1) / positive.sum(1).clamp(min=1)).mean()
 
 
 def with_labels(sample: Any, boxes: Tensor, labels: Tensor) -> Any:

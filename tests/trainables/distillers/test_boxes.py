@@ -75,26 +75,53 @@ def test_confident_boxes_come_best_first_and_no_more_than_asked_for():
     logits = torch.tensor([[[0.0, -3], [2, 1], [-1, 3], [-4, -4], [5, 5], [1, -9]]])
     boxes = torch.tensor([CAR]).repeat(6, 1)[None]
     boxes[0, 4, 5] = torch.inf
-    found = boxes_of.confident(predicted.predictions(logits, boxes), 0, 0.5, 99)
+    found = boxes_of.confident(predicted.predictions(logits, boxes), 0.5, 99)[0]
     assert found.anchors.tolist() == [2, 1, 5, 0]
     assert found.labels.tolist() == [1, 0, 0, 0]
     torch.testing.assert_close(found.scores, torch.tensor([3.0, 2, 1, 0]).sigmoid())
-    few = boxes_of.confident(predicted.predictions(logits, boxes), 0, 0.5, 3)
+    few = boxes_of.confident(predicted.predictions(logits, boxes), 0.5, 3)[0]
     assert few.anchors.tolist() == [2, 1]  # the best of the three is no sound box
+
+
+def test_of_equal_scores_the_first_anchors_boxes_are_taken():
+    boxes = torch.tensor([CAR]).repeat(6, 1)[None]
+    logits = torch.tensor([[[1.0], [3], [1], [1], [3], [1]]])
+    found = boxes_of.confident(predicted.predictions(logits, boxes), 0.5, 4)[0]
+    assert found.anchors.tolist() == [1, 4, 0, 2]
+
+
+def test_each_scan_has_its_own_confident_boxes():
+    boxes = torch.tensor([CAR]).repeat(3, 4, 1)
+    boxes[0, 1, 3] = torch.nan
+    logits = torch.tensor([[1.0, 2, -9, 0.5], [-9, -9, -9, -9], [-9, 0.3, 1, -9]])[..., None]
+    found = boxes_of.confident(predicted.predictions(logits, boxes), 0.5, 9)
+    assert [each.anchors.tolist() for each in found] == [[0, 3], [], [2, 1]]
+
+
+def test_places_inside_a_box_are_those_of_mmdet3ds_operator():
+    from trainables.ops.points_in_boxes import points_in_boxes
+
+    boxes = predicted.random_boxes(9, 4)
+    places = (torch.rand(400, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64) - 0.1) * 7
+    bottoms = boxes.clone()
+    bottoms[:, 2] -= boxes[:, 5] / 2
+    theirs = points_in_boxes(places.numpy(), bottoms.numpy())
+    assert theirs.any()
+    assert boxes_of.inside(places, boxes).tolist() == theirs.T.tolist()
 
 
 @pytest.mark.parametrize("broken", [torch.nan, -torch.inf, 1e4, 0.0, -1.0])
 def test_boxes_that_cannot_be_are_left_out(broken):
     boxes = torch.tensor([[CAR, CAR]])
     boxes[0, 0, 3] = broken
-    found = boxes_of.confident(predicted.predictions(torch.ones(1, 2, 3), boxes), 0, 0.3, 9)
+    found = boxes_of.confident(predicted.predictions(torch.ones(1, 2, 3), boxes), 0.3, 9)[0]
     assert found.anchors.tolist() == [1]
 
 
 def test_a_worse_box_of_the_same_class_is_suppressed_and_one_of_another_class_is_not():
     boxes = torch.tensor([[CAR, other(x=0.5), other(x=0.5), other(x=9.0)]])
     logits = torch.tensor([[[1.0, -1], [2, -1], [-1, 0.5], [0.2, -1]]])
-    found = boxes_of.confident(predicted.predictions(logits, boxes), 0, 0.3, 9)
+    found = boxes_of.confident(predicted.predictions(logits, boxes), 0.3, 9)[0]
     assert boxes_of.suppressed(found, 0.5).anchors.tolist() == [1, 2, 3]
     assert boxes_of.suppressed(found, 0.9).anchors.tolist() == [1, 0, 2, 3]
     assert boxes_of.suppressed(found.at(slice(0)), 0.5).anchors.tolist() == []
@@ -109,7 +136,7 @@ def test_boxes_face_where_mmdet3ds_head_turns_them(offset, limit):
     read = predicted.predictions(
         torch.ones(1, 50, 1), boxes[None], directions=directions, half_circle=offset - math.pi * limit
     )
-    found = boxes_of.confident(read, 0, 0.0, 99)
+    found = boxes_of.confident(read, 0.0, 99)[0]
     theirs = limit_period(boxes[:, 6] - offset, limit, math.pi) + offset + math.pi * directions[0].argmax(1)
     torch.testing.assert_close(boxes_of.headed(found, read, 0)[:, 6], theirs)
     assert torch.equal(found.boxes, boxes)

@@ -51,21 +51,21 @@ def test_it_reads_what_any_part_reads_once():
 
 def test_parts_draw_from_its_stream_and_live_in_its_epoch():
     method = build({"se_ssd": {"score": 0.001, "overlap": 0.01}, "crd": {}})
-    method.generator, method.epoch = torch.Generator().manual_seed(4), 15
+    method.generator, method.epoch, method.epochs = torch.Generator().manual_seed(4), 15, 60
     late = alone("se_ssd", PARTS["se_ssd"])
-    late.epoch = 15
+    late.epoch, late.epochs = 15, 60
     batch = predicted.batch(*[predicted.sample([], [])] * 2)
     terms = method.double()(read(1), read(2), batch)
     assert terms["kd_se_ssd_score_loss"] == late(read(1), read(2), batch)["kd_score_loss"] > 0
     drawn = torch.Generator().manual_seed(4)
-    torch.randperm(60, generator=drawn)
+    torch.randint(60, (512,), generator=drawn)
     torch.randperm(8192, generator=drawn)
     assert torch.equal(method.generator.get_state(), drawn.get_state())
 
 
 def test_the_state_holds_every_parts_adapters_and_memories():
     names = set(build({"crd": {}, "kd": {}}).state_dict())
-    assert {"parts.crd.student_embedding.weight", "parts.crd.student_memory", "parts.crd.z"} <= names
+    assert {"parts.crd.student_embedding.weight", "parts.crd.memory.student", "parts.crd.z"} <= names
 
 
 def test_the_parts_add_to_the_ground_truth_one_after_the_other():

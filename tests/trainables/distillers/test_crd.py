@@ -8,7 +8,8 @@ import scene
 import torch
 
 from study.nouns.errors import InputError
-from trainables.distillers.crd import BACKGROUND, CRD, UNUSED, places_of
+from trainables.distillers.crd import CRD
+from trainables.distillers.parts.embedding_queue import BACKGROUND, UNUSED, places_of
 from trainables.features import Features
 
 CARS = [[[2.0, 2, 0, 3, 2, 2, 0.4], [6, 5, 0, 2, 2, 2, 0], [3, 7, 0, 0.2, 0.1, 1, 0]], [[4.0, 3, 0, 4, 2, 2, 1]]]
@@ -72,7 +73,7 @@ def vector(read, scan, box):
 
 def objects(student, teacher, data, units, chance):
     """Vectors of both networks and classes: the objects with points enough, then places beside them."""
-    found, beside = [], []
+    found, beside, places = [], [], student.neck.position.shape[1]
     for scan in range(2):
         boxes, labels = (values.tolist() for values in data.objects(scan))
         points = data.inputs["points"][scan][:, :3].tolist()
@@ -82,8 +83,11 @@ def objects(student, teacher, data, units, chance):
         for index, place in enumerate(student.neck.position[scan, :, :2].tolist()):
             if not any(predicted.holds(box, place) for box in boxes):
                 beside.append((scan, index))
-    for chosen in torch.randperm(len(beside), generator=chance).tolist()[: max(units - len(found), 0)]:
-        scan, index = beside[chosen]
+    most = max(units, sum(len(data.objects(scan)[0]) for scan in range(2)))
+    for drawn in torch.randint(2 * places, (2 * units,), generator=chance).tolist():
+        scan, index = divmod(drawn, places)
+        if (scan, index) not in beside or len(found) >= most:
+            continue
         pair = [f.neck.values[scan].flatten(1)[:, index].tolist() for f in (student, teacher)]
         found.append((*pair, BACKGROUND))
     return found
@@ -94,8 +98,8 @@ class QueueInLoops:
 
     def __init__(self, method):
         self.method, self.options = method, method.options
-        self.rows = [method.student_memory.tolist(), method.teacher_memory.tolist()]
-        self.classes = method.names.tolist()
+        self.rows = [method.memory.student.tolist(), method.memory.teacher.tolist()]
+        self.classes = method.memory.classes.tolist()
         self.stored, self.z, self.kept = 0, None, False
 
     def step(self, student, teacher, data, chance):
@@ -127,7 +131,7 @@ class BanksInLoops:
 
     def __init__(self, method):
         self.method, self.options = method, method.options
-        self.rows = [method.student_memory.tolist(), method.teacher_memory.tolist()]
+        self.rows = [method.memory.student.tolist(), method.memory.teacher.tolist()]
         self.row_of, self.z = {}, None
 
     def step(self, student, teacher, data, chance):
@@ -162,7 +166,7 @@ def compare(method, loops, steps):
         loss = method(student, teacher, data)["kd_loss"].item()
         expected = loops.step(student, teacher, data, torch.Generator().manual_seed(step))
         assert loss == pytest.approx(expected, rel=1e-9)
-        for memory, rows in zip((method.student_memory, method.teacher_memory), loops.rows, strict=True):
+        for memory, rows in zip((method.memory.student, method.memory.teacher), loops.rows, strict=True):
             torch.testing.assert_close(memory.tolist(), rows, rtol=1e-9, atol=1e-12)
         assert method.z.tolist() == pytest.approx(loops.z, rel=1e-9)
 
@@ -172,27 +176,27 @@ def test_the_queue_agrees_with_the_formula_written_as_loops_until_it_is_full_and
     method = build(**parameters)
     loops = QueueInLoops(method)
     compare(method, loops, 5)
-    assert bool(method.z_is_kept) == loops.kept == (method.stored.item() > 12)
-    assert method.names.tolist() == loops.classes
+    assert bool(method.z_is_kept) == loops.kept == (method.memory.stored.item() > 12)
+    assert method.memory.classes.tolist() == loops.classes
 
 
 @pytest.mark.parametrize("parameters", [{}, {"temperature": 0.07, "negatives": 40}], ids=str)
 def test_the_banks_agree_with_the_code_written_as_loops_over_two_steps_and_a_third(parameters):
     method = build(form="bank", **parameters)
     compare(method, BanksInLoops(method), 3)
-    assert method.names[:4].tolist() == [41, 7, 30, UNUSED]
+    assert method.memory.names[:4].tolist() == [41, 7, 30, UNUSED]
     assert method.z_is_kept
 
 
 def test_a_frame_twice_in_a_batch_moves_its_row_once():
     method = build(form="bank")
-    before = method.student_memory.clone()
+    before = method.memory.student.clone()
     student, teacher = maps(0)
     method(student, teacher, batch(names=(5, 5)))
-    assert (method.student_memory != before).any(1).tolist() == [True] + [False] * 11
+    assert (method.memory.student != before).any(1).tolist() == [True] + [False] * 11
     second = embedded(method.student_embedding, student.neck.values[1].flatten(1).mean(1).tolist())
     expected = unit([0.5 * a + 0.5 * b for a, b in zip(before[0].tolist(), second, strict=True)])
-    assert method.student_memory[0].tolist() == pytest.approx(expected, rel=1e-9)
+    assert method.memory.student[0].tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_more_frames_than_rows_and_frames_without_a_name_are_refused():
@@ -238,7 +242,7 @@ def test_without_a_unit_the_loss_is_a_zero_that_reaches_everything():
     student, teacher = maps(0)
     terms = method(student, teacher, batch(everywhere, [[0]] * 2))
     terms["kd_loss"].backward()
-    assert terms["kd_loss"].item() == terms["kd_positive"].item() == method.stored.item() == 0
+    assert terms["kd_loss"].item() == terms["kd_positive"].item() == method.memory.stored.item() == 0
     assert student.neck.values.grad.abs().max() == 0
     assert all(p.grad.abs().max() == 0 for p in method.parameters())
 

@@ -50,4 +50,4 @@ def test_projecting_before_gathering_equals_the_convolution_on_whole_edges(edge)
     center, neighbor = values[chosen].unsqueeze(1).expand(-1, 4, -1), values[near]
     edges = torch.cat([center, neighbor if edge == "concat" else center - neighbor], 2)
     expected = torch.relu(torch.nn.BatchNorm2d(5)(whole(edges.permute(2, 0, 1).unsqueeze(0))))[0].permute(1, 2, 0)
-    torch.testing.assert_close(convolution([values], [chosen], [near])[0], expected)
+    torch.testing.assert_close(convolution(values, chosen, [near])[0], expected)

@@ -1,13 +1,18 @@
 """PointDistiller against a reference written from the formula with loops, and the facts of kd_methods it must keep."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from scene import BATCH, pair
+from scene import BATCH, pair, rows
 
 from study.nouns.errors import InputError
+from trainables.costs.paper_way import ADAPTERS
+from trainables.distillers.parts.neighbor_graphs import neighbors_of
+from trainables.distillers.parts.row_selection import choose, select
 from trainables.distillers.pointdistiller import PointDistiller
+from trainables.features import Features
 
 SCANS = [14, 11]
 
@@ -33,17 +38,18 @@ def reference(distiller, features):
     options = distiller.options
     student, teacher = (f.rows[0] for f in features)
     s, t = student.values.tolist(), teacher.values.tolist()
-    groups = [[r for r in range(len(s)) if teacher.scan[r] == b] for b in range(2)]
-    if options.scope == "batch":
-        groups = [groups[0] + groups[1]]
+    scans = [[r for r in range(len(s)) if teacher.scan[r] == b] for b in range(2)]
+    groups = scans if options.scope == "scan" else [scans[0] + scans[1]]
     importance = teacher.count.tolist() if options.importance == "points" else [max(row) for row in t]
     chosen = [sorted(g, key=lambda r: -importance[r])[: options.samples] for g in groups]
     if options.local:
         where = t if options.neighbor_space == "feature" else teacher.position.tolist()
+        pools = scans if options.neighbor_scope == "scan" else [scans[0] + scans[1]]
         near = [
-            [sorted(g, key=lambda r, i=i: math.dist(where[i], where[r]))[: options.neighbors] for i in c]
-            for g, c in zip(groups, chosen, strict=True)
-        ]
+            [sorted(next(g for g in pools if i in g), key=lambda r, i=i: math.dist(where[i], where[r]))
+             [: options.neighbors] for i in c]
+            for c in chosen
+        ]  # fmt: skip
         ours = graphs(distiller.student_graphs[0], s, chosen, near, options)
         theirs = graphs(distiller.teacher_graphs[0], t, chosen, near, options)
     else:
@@ -51,7 +57,7 @@ def reference(distiller, features):
         ours = [[[[sum(w * x for w, x in zip(row, s[i], strict=True)) + b for row, b in zip(weight, bias, strict=True)]]
                  for i in c] for c in chosen]  # fmt: skip
         theirs = [[[t[i]] for i in c] for c in chosen]
-    totals = []
+    totals, every = [], 0.0
     for group, our, their in zip(chosen, ours, theirs, strict=True):
         n = len(group)
         source = [importance[i] for i in group]
@@ -65,14 +71,15 @@ def reference(distiller, features):
             w = [2.0 if options.scope == "scan" else 1.0] * n
         squares = [[[(a - b) ** 2 for a, b in zip(x, y, strict=True)] for x, y in zip(o, g, strict=True)]
                    for o, g in zip(our, their, strict=True)]  # fmt: skip
-        if options.distance == "frobenius":
-            totals.append(math.sqrt(sum(q for row in squares for edge in row for q in edge)))
-        elif options.distance == "mse":
+        every += sum(q for row in squares for edge in row for q in edge)
+        if options.distance == "mse":
             means = [sum(q for edge in row for q in edge) / sum(len(edge) for edge in row) for row in squares]
             totals.append(sum(a * b for a, b in zip(w, means, strict=True)) / n)
         else:
             norms = [sum(math.sqrt(sum(edge)) for edge in row) / len(row) for row in squares]
             totals.append(sum(a * b for a, b in zip(w, norms, strict=True)) / n)
+    if options.distance == "frobenius":
+        return options.weight * math.sqrt(every)
     return options.weight * sum(totals) / len(totals)
 
 
@@ -113,7 +120,8 @@ def dot(a, b):
 
 SWITCHES = [{"local": local, "reweight": reweight} for local in (True, False) for reweight in (True, False)]
 SINGLE = [
-    {"scope": "batch"}, {"edge": "difference"}, {"aggregate": "mean"}, {"aggregate": "none"}, {"distance": "mse"},
+    {"scope": "batch"}, {"scope": "scan"}, {"neighbor_scope": "scan"}, {"neighbor_scope": "batch"},
+    {"edge": "difference"}, {"aggregate": "mean"}, {"aggregate": "none"}, {"distance": "mse"},
     {"distance": "frobenius"}, {"importance": "feature"}, {"neighbor_space": "position"}, {"reweight_by": "graph"},
     {"reweight_over": "one"}, {"reweight_over": "none"}, {"graph_channels": 3}, {"temperature": 0.7},
     {"samples": 100}, {"neighbors": 100}, {"weight": 3.0},
@@ -161,7 +169,7 @@ def test_the_released_form_refuses_fewer_rows_than_samples_and_clamp_takes_them(
 
 def test_a_share_of_the_rows_chooses_as_many_as_the_number_does():
     features = pair([10, 10])
-    share, number = (loss(build(features, samples=n), features) for n in (0.5, 5))
+    share, number = (loss(build(features, scope="scan", samples=n), features) for n in (0.5, 5))
     assert share == number
 
 
@@ -179,24 +187,47 @@ def test_random_selection_repeats_with_the_seed_and_leaves_the_global_stream_alo
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_mixed_selection_takes_the_top_half_and_no_row_twice():
-    from trainables.distillers.parts.neighbor_graphs import select
+CHOICES = [
+    ("top", 8, [19, 18, 17, 16, 15, 14, 13, 12]),
+    ("bottom", 8, [7, 6, 5, 4, 3, 2, 1, 0]),
+    ("mixed", 8, [19, 18, 17, 16, 3, 2, 1, 0]),
+    ("mixed", 5, [19, 18, 17, 1, 0]),
+    ("mixed", 40, list(range(19, -1, -1))),
+]
 
-    importance = torch.arange(20.0)
-    chosen = select(importance, 8, "mixed", "clamp", torch.Generator().manual_seed(0))
-    assert chosen[:4].tolist() == [19, 18, 17, 16]
-    assert len(set(chosen.tolist())) == 8
+
+@pytest.mark.parametrize(("selection", "n", "rows"), CHOICES)
+def test_the_selections_without_a_draw_take_the_most_and_the_least_important_rows(selection, n, rows):
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert select(torch.arange(20.0), n, selection, "clamp", generator).tolist() == rows
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_half_of_a_drawn_selection_is_drawn_from_the_rest_and_no_row_twice():
+    drawn = [select(torch.arange(20.0), 8, "drawn", "clamp", torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
+    assert all(chosen[:4].tolist() == [19, 18, 17, 16] and len(set(chosen.tolist())) == 8 for chosen in drawn)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_of_equally_important_rows_the_first_is_taken():
+    assert select(torch.tensor([3.0, 7, 3, 3]), 3, "top", "clamp", torch.Generator()).tolist() == [1, 0, 2]
 
 
 def test_a_parameter_that_is_not_read_does_not_change_the_key():
     complete = PointDistiller.complete
     assert complete({"local": False, "neighbors": 7}, "pillars") == complete({"local": False}, "pillars")
     assert complete({"reweight": False, "temperature": 7}, "pillars") == complete({"reweight": False}, "pillars")
+    flat = {"form": "released"}
+    assert complete({**flat, "temperature": 7}, "cells") == complete(flat, "cells")  # weights are constant
 
 
 def test_completing_twice_changes_nothing():
-    once = PointDistiller.complete({"form": "released", "reweight": False}, "pillars")
-    assert PointDistiller.complete(once, "pillars") == once
+    for given in ({}, {"form": "released"}, {"form": "released", "reweight": False}, {"local": False}):
+        for kind in ("pillars", "cells", "points"):
+            once = PointDistiller.complete(given, kind)
+            assert PointDistiller.complete(once, kind) == once
 
 
 def test_importance_by_points_is_refused_where_rows_hold_no_points():
@@ -211,6 +242,129 @@ def test_freezing_the_teachers_graph_leaves_it_without_gradient():
     loss(distiller, features).backward()
     assert all(parameter.grad is None for parameter in distiller.teacher_graphs.parameters())
     assert all(parameter.grad is not None for parameter in distiller.student_graphs.parameters())
+
+
+@pytest.mark.parametrize("kind", ["pillars", "cells", "points"])
+@pytest.mark.parametrize("form", ["paper", "released"])
+def test_every_form_has_a_value_for_everything_whatever_the_rows(form, kind):
+    whole = PointDistiller.complete({"form": form}, kind)
+    unread = (
+        {"temperature", "reweight_by"} if (form, kind) in (("released", "cells"), ("released", "points")) else set()
+    )
+    assert whole.keys() == PointDistiller.Parameters.model_fields.keys() - unread
+    assert None not in whole.values()
+
+
+def test_the_defaults_that_parameters_show_are_those_of_the_paper_for_pillars():
+    assert PointDistiller.complete({}, "pillars") == PointDistiller.Parameters().model_dump()
+
+
+RELEASED = [
+    # detector and compression: rows' widths of student and teacher, per level, graph's width; K, N of what, tau
+    ("pillars", [(32, 64)], [32], {"neighbors": 128, "samples": 6000, "scope": "batch", "temperature": 1e-2}),
+    ("pillars", [(16, 64)], [16], {"neighbors": 128, "samples": 6000, "scope": "batch", "temperature": 1e-2}),
+    ("cells", [(64, 128), (128, 256)], [32, 32], {"neighbors": 128, "samples": 256, "scope": "scan"}),
+    ("cells", [(32, 128), (64, 256)], [32, 32], {"neighbors": 128, "samples": 256, "scope": "scan"}),
+    ("points", [(45, 128)], [45], {"neighbors": 128, "samples": 6000, "scope": "scan", "aggregate": "max"}),
+    ("points", [(32, 128)], [32], {"neighbors": 128, "samples": 6000, "scope": "scan", "aggregate": "max"}),
+]
+NAMES = ["PointPillars 4x", "PointPillars 16x", "SECOND 4x", "SECOND 16x", "PointRCNN 8x", "PointRCNN 16x"]
+
+
+@pytest.mark.parametrize("reweight", [True, False], ids=["RL", "no RL"])
+@pytest.mark.parametrize(("kind", "widths", "graphs", "values"), RELEASED, ids=NAMES)
+def test_the_released_form_is_what_the_code_does_for_each_detector_compression_and_switch(
+    kind, widths, graphs, values, reweight
+):
+    whole = PointDistiller.complete({"form": "released", "reweight": reweight}, kind)
+    loss = {"distance": "mse", "weight": 2.0} if reweight else {"distance": "frobenius", "weight": 5e-4}
+    values = values if reweight else {name: value for name, value in values.items() if name != "temperature"}
+    for name, value in {**values, **loss, "shortfall": "raise", "teacher_mode": "train", "edge": "concat"}.items():
+        assert whole[name] == value, name
+    narrow, wide = (
+        Features(rows=tuple(rows(pair[side], SCANS, kind=kind, dtype=torch.float32) for pair in widths))
+        for side in (0, 1)
+    )
+    given = {"form": "released", "reweight": reweight, "samples": 5}
+    distiller = PointDistiller(PointDistiller.Parameters(**PointDistiller.complete(given, kind)), narrow, wide)
+    for convolutions in (distiller.student_graphs, distiller.teacher_graphs):
+        assert [graph.norm.num_features for graph in convolutions] == graphs
+
+
+def test_the_released_graphs_are_as_wide_as_the_adapters_that_the_paper_counts():
+    for name, (_, widths, graphs, _) in zip(NAMES, RELEASED, strict=True):
+        detector, ratio = name.lower().split()
+        counted = ADAPTERS[detector, float(ratio[:-1])]
+        if name != "PointPillars 4x":  # the paper counts it with SECOND's
+            expected = [(pair[side], width) for side in (1, 0) for pair, width in zip(widths, graphs, strict=True)]
+            assert sorted(counted) == sorted(expected), name
+
+
+def test_without_rl_the_released_loss_is_one_norm_over_the_whole_batch():
+    features = pair(SCANS, kind="points")
+    whole = loss(build(features, form="released", reweight=False), features)
+    alone = []
+    for scan in (0, 1):  # batch norm over edges would tell scans apart, so the graphs are those of both
+        distiller = build(features, form="released", reweight=False, aggregate="none").eval()
+        ours, theirs = (only(f, scan) for f in features)
+        alone.append(loss(distiller, (ours, theirs)) / distiller.options.weight)
+    both = build(features, form="released", reweight=False, aggregate="none").eval()
+    assert (loss(both, features) / 5e-4).item() == pytest.approx(math.hypot(*(a.item() for a in alone)))
+    assert whole > 0
+
+
+def only(features, scan):
+    of = features.rows[0]
+    mine = of.scan == scan
+    return Features(rows=(replace(of, values=of.values[mine], scan=of.scan[mine], position=of.position[mine]),))
+
+
+def test_n_rows_of_a_batch_are_its_most_important_and_their_neighbors_lie_in_their_own_scans():
+    features = pair(SCANS)
+    importance, scan = features[1].rows[0].count, features[1].rows[0].scan
+    chosen = choose([importance], [scan], 2, "batch", lambda i: select(i, 9, "top", "clamp", torch.Generator()))[0]
+    assert set(chosen.rows.tolist()) == set(importance.argsort(descending=True, stable=True)[:9].tolist())
+    assert chosen.per_scan == torch.bincount(scan[chosen.rows], minlength=2).tolist()
+    assert chosen.starts == [0, 14, 25]
+    near = neighbors_of(chosen, features[1].rows[0], 20, "scan", "feature")
+    assert [each.shape for each in near] == [(chosen.per_scan[0], 14), (chosen.per_scan[1], 11)]
+    assert [sorted(set(scan[each].flatten().tolist())) for each in near] == [[0], [1]]
+
+
+def test_a_scan_without_rows_and_one_without_chosen_rows_are_left_out():
+    features = pair([0, 12])
+    for scope in ("scan", "batch"):
+        assert loss(build(features, scope=scope), features).isfinite()
+    features = pair([3, 12])
+    features[1].rows[0].count[:3] = 0
+    terms = build(features, scope="batch")(*features, BATCH)
+    assert terms["kd_loss"].isfinite()
+    assert terms["rows_chosen"] == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen", "there"),
+    [
+        ({"scope": "scan", "samples": 5}, 5, 12.5),
+        ({"scope": "scan", "samples": 12}, 11.5, 12.5),
+        ({"scope": "batch", "samples": 20}, 20, 25),
+        ({"scope": "batch", "samples": 99}, 25, 25),
+        ({"scope": "batch", "samples": 0.2}, 5, 25),
+    ],
+    ids=str,
+)
+def test_how_many_rows_were_chosen_of_how_many_is_told_so_that_clamped_runs_can_be_seen(given, chosen, there):
+    features = pair(SCANS)
+    terms = build(features, **given)(*features, BATCH)
+    assert (terms["rows_chosen"].item(), terms["rows_there"].item()) == (chosen, there)
+
+
+def test_more_cells_than_a_scan_has_are_refused_before_the_training():
+    features = pair([14], kind="cells")
+    with pytest.raises(InputError, match=r"samples=15 rows of each scan .* 14 cells"):
+        build(features, form="released", samples=15)
+    build(features, form="released", samples=14)
+    build(features, samples=15)
 
 
 @pytest.mark.parametrize("bad", [{"neighbors": 0}, {"temperature": 0}, {"temperature": -1}, {"samples": 0},

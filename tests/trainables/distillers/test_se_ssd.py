@@ -71,7 +71,7 @@ def reference(student, teacher, epoch):
 def test_it_agrees_with_the_formula_written_as_loops(epoch):
     student, teacher = scene(1), scene(2)
     method = build()
-    method.epoch = epoch
+    method.epoch, method.epochs = epoch, 60
     terms = method(predicted.features(*student), predicted.features(*teacher), predicted.batch())
     box, score, pairs = reference(student, teacher, epoch)
     assert pairs > 8
@@ -86,19 +86,19 @@ def test_several_boxes_of_the_student_may_take_the_same_box_of_the_teacher():
     teacher = torch.tensor([CAR, CAR])
     teacher[1, 0] += 0.18
     labels = torch.tensor([2, 2, 2, 2]), torch.tensor([2, 2])
-    mine, its = match(student, labels[0], teacher, labels[1], 0.7)
-    assert mine.tolist() == [0, 1, 2]
-    assert its.tolist() == [1, 0, 1]
+    paired, partner = match(student, labels[0], teacher, labels[1], 0.7)
+    assert paired.tolist() == [True, True, True, False]
+    assert partner[:3].tolist() == [1, 0, 1]
 
 
 def test_boxes_of_different_classes_are_no_pair_and_the_next_best_of_the_same_class_is():
     box = torch.tensor([CAR])
     near = torch.tensor([CAR, CAR])
     near[1, 0] += 0.2
-    mine, its = match(box, torch.tensor([1]), near, torch.tensor([0, 1]), 0.7)
-    assert (mine.tolist(), its.tolist()) == ([0], [1])
-    mine, _ = match(box, torch.tensor([2]), near, torch.tensor([0, 1]), 0.7)
-    assert mine.tolist() == []
+    paired, partner = match(box, torch.tensor([1]), near, torch.tensor([0, 1]), 0.7)
+    assert (paired.tolist(), partner.tolist()) == ([True], [1])
+    paired, _ = match(box, torch.tensor([2]), near, torch.tensor([0, 1]), 0.7)
+    assert paired.tolist() == [False]
 
 
 @pytest.mark.parametrize("side", ["student", "teacher"])
@@ -156,6 +156,19 @@ def test_only_the_best_boxes_are_compared_when_there_are_more():
 @pytest.mark.parametrize(("epoch", "epochs", "share"), [(0, 15, math.exp(-5)), (15, 15, 1), (99, 15, 1), (0, 0, 1)])
 def test_the_weight_ramps_up_over_the_epochs(epoch, epochs, share):
     assert ramp(epoch, epochs) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("epochs", "epoch"), [(60, 15), (20, 5), (4, 1)])
+def test_a_quarter_of_any_training_is_the_ramp_of_the_codes_15_of_60_epochs(epochs, epoch):
+    student, teacher = scene(1), scene(2)
+    method = build()
+    method.epochs = epochs
+    losses = []
+    for method.epoch in (0, epoch, epochs - 1):
+        losses.append(method(predicted.features(*student), predicted.features(*teacher), predicted.batch()))
+    start, full, end = (terms["kd_box_loss"].item() for terms in losses)
+    assert start == pytest.approx(math.exp(-5) * full)
+    assert end == full > 0
 
 
 def hull(points):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scene import BATCH, map_of, map_pair
 
-from trainables.distillers.similarity_preserving import CONSTANT, SimilarityPreserving, similarity_loss
+from trainables.distillers.similarity_preserving import SimilarityPreserving, similarity_loss
 from trainables.features import Features
 
 
@@ -39,7 +39,7 @@ def test_it_agrees_with_the_formula_written_as_loops(scans, places):
     features = pair(places, scans)
     narrow, wide = (f.stages[-1].values for f in features)
     terms = build(weight=0.3)(*features, BATCH)
-    assert terms["kd_loss"].item() == pytest.approx(0.3 * CONSTANT * reference(narrow, wide), rel=1e-9)
+    assert terms["kd_loss"].item() == pytest.approx(0.3 * 3000 * reference(narrow, wide), rel=1e-9)
     rows = normalized(wide)
     others = [g for i, row in enumerate(rows) for j, g in enumerate(row) if i != j]
     assert terms["scan_similarity"].item() == pytest.approx(sum(others) / len(others), rel=1e-9)
@@ -47,7 +47,7 @@ def test_it_agrees_with_the_formula_written_as_loops(scans, places):
 
 def test_the_default_is_the_published_constant():
     assert SimilarityPreserving.complete({}, "cells") == {"weight": 1.0}
-    assert CONSTANT == 3000
+    assert SimilarityPreserving.constant == 3000
 
 
 def test_a_batch_of_one_scan_gives_zero_with_a_gradient_of_zero():

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SIMULATION = tiny_run.SIMULATION.model_copy(update={"seed": 5})
 TOGETHER = {
     "method": "pointdistiller",
-    "parameters": {"samples": 64, "selection": "mixed"},
+    "parameters": {"samples": 64, "selection": "drawn"},
     "dataset__options": SIMULATION.model_dump(),
     "training__devices": 2,
     "training__batch_size": 1,

@@ -83,7 +83,7 @@ def test_methods_with_one_seed_start_from_one_student():
 def test_a_killed_run_continues_and_ends_as_an_uninterrupted_one(tmp_path):
     """SIGKILL after the first epoch; the same command again; every loss and every weight as without the kill."""
     command = [sys.executable, "run_study.py", "trial", "--set", "method=pointdistiller",
-               "--set", "parameters.samples=64", "--set", "parameters.selection=mixed"]  # fmt: skip
+               "--set", "parameters.samples=64", "--set", "parameters.selection=drawn"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
     def start(results: Path) -> subprocess.Popen:

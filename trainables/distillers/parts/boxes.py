@@ -15,6 +15,8 @@ from torch import Tensor
 from trainables.features import Predictions
 
 FROM_ABOVE = [0, 1, 3, 4, 6]
+BETA = 1 / 9
+"""Where smooth-L1 turns linear."""
 FARTHEST = 200.0
 """No box of a sound prediction has a coordinate or size beyond this, in m."""
 
@@ -38,17 +40,26 @@ class Detections:
 
 
 @torch.no_grad()
-def confident(predictions: Predictions, scan: int, score: float, most: int) -> Detections:
-    """The boxes of one scan whose likeliest class has at least a score; no more than `most`.
+def confident(predictions: Predictions, score: float, most: int) -> list[Detections]:
+    """Of each scan the boxes whose likeliest class has at least a score; no more than `most`.
 
-    Boxes that are not finite or beyond 200 m, as heads decode them early in training, are left out.
+    Boxes that are not finite or beyond 200 m, as heads decode them early in training, are left out. Of equal scores the
+    first anchor's counts as the better one. Waits for the device twice, however many scans there are.
     """
-    scores, labels = predictions.logits[scan].sigmoid().max(1)
-    anchors = (scores >= score).nonzero().squeeze(1)
-    anchors = anchors[scores[anchors].argsort(descending=True, stable=True)][:most]
-    boxes = predictions.decode(scan, anchors)
-    found = Detections(anchors, boxes, scores[anchors], labels[anchors])
-    return found.at(boxes.isfinite().all(1) & (boxes.abs() <= FARTHEST).all(1) & (boxes[:, 3:6] > 0).all(1))
+    scores, labels = predictions.logits.sigmoid().max(2)
+    found = []
+    for scan, above in enumerate((scores >= score).cpu()):
+        anchors = above.nonzero().squeeze(1).to(scores.device)
+        anchors = anchors[scores[scan, anchors].argsort(descending=True, stable=True)][:most]
+        boxes = predictions.decode(scan, anchors)
+        found.append(Detections(anchors, boxes, scores[scan, anchors], labels[scan, anchors]))
+    sound = torch.cat([_are_sound(each.boxes) for each in found]).cpu().split([len(each.boxes) for each in found])
+    return [each.at(kept.nonzero().squeeze(1).to(scores.device)) for each, kept in zip(found, sound, strict=True)]
+
+
+def _are_sound(boxes: Tensor) -> Tensor:
+    """M, bool: finite, near, and of some size."""
+    return boxes.isfinite().all(1) & (boxes.abs() <= FARTHEST).all(1) & (boxes[:, 3:6] > 0).all(1)
 
 
 @torch.no_grad()
@@ -69,8 +80,9 @@ def overlaps(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 def suppressed(found: Detections, threshold: float) -> Detections:
     """Per class the boxes that no better one overlaps by more than `threshold`, seen from above; best first."""
     kept = [torch.zeros(0, dtype=torch.long, device=found.boxes.device)]
-    for label in found.labels.unique():
-        own = (found.labels == label).nonzero().squeeze(1)
+    labels = found.labels.cpu()
+    for label in labels.unique():
+        own = (labels == label).nonzero().squeeze(1).to(found.boxes.device)
         kept.append(own[_operators().nms_rotated(found.boxes[own][:, FROM_ABOVE], found.scores[own], threshold)[1]])
     return found.at(torch.cat(kept).sort().values)
 
@@ -96,6 +108,20 @@ def code_difference(student: Tensor, teacher: Tensor, angle: int | None) -> Tens
     if angle is None:
         return difference
     return torch.cat([difference[..., :angle], difference[..., angle, None].sin(), difference[..., angle + 1 :]], -1)
+
+
+def code_distance(student: Tensor, teacher: Tensor, angle: int | None) -> Tensor:
+    """Smooth-L1 loss added over the codes, as in the detectors' own box loss; of an angle its sine's difference counts.
+
+    Args:
+        student, teacher: ... x code size; the teacher's without gradient.
+        angle: column of an angle in rad, or None.
+
+    Returns:
+        ....
+    """
+    difference = code_difference(student, teacher.detach(), angle)
+    return F.smooth_l1_loss(difference, torch.zeros_like(difference), beta=BETA, reduction="none").sum(-1)
 
 
 def shared_area(boxes1: Tensor, boxes2: Tensor) -> Tensor:
