@@ -1,13 +1,12 @@
 """The command line: runs studies of knowledge distillation for LiDAR 3D detectors, and reports on them.
 
-The only file that knows all rooms. Wrong input ends with exit status 2 and one line; a failed run with 1.
+The only file that knows all rooms.
 """
 
 import io
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,39 +15,40 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
+from study.command_line import printing
+from study.command_line.ending import STATUSES, end
+from study.command_line.options import AcceptWeak, Address, Data, Json, Results, Set, Simulated
 from study.nouns.config import TrialConfig
-from study.nouns.errors import InputError, RunFailedError
+from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
 from study.nouns.records import Role, RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 
-USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
-"""What typer raises for a command line it cannot read; it exports only this subclass of it."""
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=3.")]
-Data = Annotated[Path | None, typer.Option(help="A root made ready by `prepare`; without it: simulated.")]
-Results = Annotated[Path, typer.Option(help="Folder of all studies' results.")]
-Force = Annotated[bool, typer.Option("--force", help="Distill also from a teacher below its teacher.minimum.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=str(__doc__).partition("\n")[0],
+    epilog=STATUSES,
+)
 
 
-@app.command()
+@app.command(epilog=STATUSES)
 def run(
     study: Annotated[str, typer.Argument(help="A study's name (see `list`), or a YAML file.")],
     set_: Set = [],  # noqa: B006  typer reads the default, nobody changes it
     data: Data = None,
+    simulated: Simulated = False,
     results: Results = Path("results"),
     name: Annotated[str | None, typer.Option(help="Keep the results under this name.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of every row, e.g. 0,1,2.")] = None,
-    address: Annotated[str, typer.Option(help="local (a Ray of its own), auto, or ray://host:port.")] = "local",
+    address: Address = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Run only what is missing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, start nothing.")] = False,
-    force: Force = False,
+    accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Run a study on Ray and write its report."""
-    spec = _study(study, set_, data, name, seeds)
+    spec = _study(study, set_, _dataset(data, simulated), name, seeds)
     from study.planning.preview import preview
     from study.planning.weight_tuning import with_ranges
     from trainables import run as one_run
@@ -62,15 +62,17 @@ def run(
     from study.driver.launch import launch
     from trainables.datasets.ready import ensure
 
-    ensure(spec.base.dataset, files, _progress())
+    ensure(spec.base.dataset, files, printing.progress())
     outcome = launch(
         spec, trainable=one_run.trainable, resolve=one_run.resolve, files=files, address=address, resume=resume,
-        force=force,
+        force=accept_weak_teacher,
     )  # fmt: skip
     if outcome.finished or outcome.failed:
         _report([files.root])
-    if outcome.stopped or outcome.failed:
-        raise typer.Exit(130 if outcome.stopped == "interrupted" else 1)
+    if outcome.stopped:
+        raise typer.Exit(ExitStatus.INTERRUPTED if outcome.stopped == "interrupted" else ExitStatus.STOPPED_EARLY)
+    if outcome.failed:
+        raise typer.Exit(ExitStatus.RUNS_FAILED)
 
 
 @app.command()
@@ -79,23 +81,26 @@ def trial(
     data: Data = None,
     results: Results = Path("results"),
     name: Annotated[str, typer.Option(help="Study folder that keeps the record.")] = "trials",
-    force: Force = False,
+    accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Train one run in this process, without Ray; its teacher too where it is missing."""
     from study.planning.plan import too_weak
+    from study.planning.single_runs import entered
     from trainables import run as one_run
     from trainables.datasets.ready import ensure
 
-    base = TrialConfig()
-    config = one_run.resolve(override(base, {**_dataset(data, base, ""), **dict(map(parse, set_))}))
+    config = one_run.resolve(override(TrialConfig(), {**_dataset(data), **dict(map(parse, set_))}))
     files = StudyFiles(results, name)
-    ensure(config.dataset, files, _progress())
+    label, runs = entered(config, files)
+    ensure(config.dataset, files, printing.progress())
+    files.write_study(runs)
     if config.distills:
         teacher = one_run.resolve(config.teacher_run())
         weak = too_weak(teacher, _train(teacher, files.teachers(), "teacher", "teacher"))
-        if weak and not force:
+        if weak and not accept_weak_teacher:
             raise InputError(weak)
-    _train(config, files, config.method)
+    _train(config, files, label)
+    print(f"tables and figures: run_study.py report {results / name}")
 
 
 @app.command()
@@ -105,14 +110,21 @@ def report(
         Path | None,
         typer.Option(help="Where to write; by default report/ in the study's folder, or beside several studies."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Write tables and figures from the records of one or more studies."""
-    _report(folders, into)
+    _report(folders, into, as_json)
 
 
 @app.command(name="list")
-def list_(as_json: Json = False) -> None:
-    """Studies, detectors, methods, tables and figures."""
+def list_(
+    as_json: Json = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a study's YAML file.")] = False,
+) -> None:
+    """Studies, detectors, methods, data sets, metrics, tables and figures."""
+    if schema:
+        print(json.dumps(StudySpec.model_json_schema(), indent=1))
+        return
     from analysis import listing
     from study import named_studies as studies
     from trainables import datasets, detectors, distillers
@@ -122,22 +134,14 @@ def list_(as_json: Json = False) -> None:
         "detectors": detectors.describe(),
         "methods": distillers.describe(),
         "data sets": datasets.describe(),
+        "metrics": datasets.describe_metrics(),
         "tables": [{"name": name, "description": table.TITLE} for name, table in listing.tables().items()],
         "figures": [{"name": name, "description": figure.TITLE} for name, figure in listing.figures().items()],
     }
     if as_json:
         print(json.dumps(content, indent=1))
         return
-    for kind, entries in content.items():
-        print(f"{kind}:")
-        for entry in entries:
-            print(f"  {entry['name']:24} {entry['description']}")
-            if entry.get("reads"):
-                low, high = entry["weight_range"]
-                print(f"    reads {', '.join(entry['reads'])}; its weight is compared from {low:g} to {high:g}")
-            for parameter in entry.get("parameters", []):
-                default = f"{json.dumps(parameter['default'])} [{parameter['range']}]".removesuffix(" []")
-                print(f"    {parameter['name']:22} {default}: {parameter['description']}")
+    printing.offers(content)
 
 
 @app.command()
@@ -184,18 +188,21 @@ def prepare(
 
     data_set = datasets.load(name)
     options = override(validated(data_set.Options, {}), dict(map(parse, set_)))
-    data_set.prepare(directory, options, into=into, progress=_progress())
+    data_set.prepare(directory, options, into=into, progress=printing.progress())
     data_set.check(into or directory, deep=True)
     print(data_set.report(into or directory, options, compare))
     if picture is not None:
         print(f"picture: {data_set.draw(into or directory, picture)}")
 
 
-def _study(study: str, changes: list[str], data: Path | None, name: str | None, seeds: str | None) -> StudySpec:
+def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | None, seeds: str | None) -> StudySpec:
     from study import named_studies
+    from trainables import datasets
 
     spec = named_studies.get(study)
-    overrides: dict[str, Any] = _dataset(data, spec.base, "base.")
+    overrides: dict[str, Any] = {f"base.{key}": value for key, value in dataset.items()}
+    if dataset.get("dataset.name") == spec.base.dataset.name:
+        del overrides["base.dataset.options"]  # the study's own fit
     if name is not None:
         overrides["name"] = name
     if seeds is not None:
@@ -203,18 +210,25 @@ def _study(study: str, changes: list[str], data: Path | None, name: str | None, 
             overrides["seeds"] = [int(seed) for seed in seeds.split(",")]
         except ValueError:
             raise InputError(f"--seeds expects whole numbers like 0,1,2, got {seeds!r}") from None
-    return override(spec, {**overrides, **dict(map(parse, changes))})
+    spec = override(spec, {**overrides, **dict(map(parse, changes))})
+    asked = spec.base.dataset
+    if asked.root is None and not datasets.load(asked.name).made:
+        raise InputError(
+            f"the study {spec.name} asks for {asked.name}: give its root with --data DIR (made ready by "
+            f"`run_study.py prepare {asked.name} DIR`), or say --simulated to train on simulated scans"
+        )
+    return spec
 
 
-def _dataset(data: Path | None, base: TrialConfig, prefix: str) -> dict[str, Any]:
-    """The overrides that put a root in the place of a study's own data set."""
-    if data is None:
-        return {}
+def _dataset(data: Path | None, simulated: bool = False) -> dict[str, Any]:
+    """The overrides that put a root, or the simulator, in the place of a run's own data set."""
     from trainables import datasets
 
-    name = datasets.recognized(data)
-    options = base.dataset.options if name == base.dataset.name else {}
-    return {f"{prefix}dataset": {"name": name, "root": str(data.absolute()), "options": options}}
+    if data is None:
+        return {"dataset.name": "simulated", "dataset.options": {}} if simulated else {}
+    if simulated:
+        raise InputError(f"--simulated and --data {data}: a study has one data set; leave one of them out")
+    return {"dataset.name": datasets.recognized(data), "dataset.root": str(data.absolute()), "dataset.options": {}}
 
 
 def _train(config: TrialConfig, files: StudyFiles, label: str, role: Role = "row") -> RunRecord:
@@ -225,33 +239,21 @@ def _train(config: TrialConfig, files: StudyFiles, label: str, role: Role = "row
         files.retry(config.key)
         work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
         print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
-        record = one_run.run(config, files, label, lambda epoch: print(_line(epoch), flush=True), role)
+        record = one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch)), role)
     metrics = ", ".join(f"{name} {value:.2f}" for name, value in record.metrics.items() if name.startswith("mAP"))
     print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
     return record
 
 
-def _line(epoch: Any) -> str:
-    values = {**epoch.losses, **{k: v for k, v in epoch.metrics.items() if k.endswith("moderate")}}
-    return f"  epoch {epoch.epoch}: " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-
-
-def _report(folders: list[Path], into: Path | None = None) -> None:
+def _report(folders: list[Path], into: Path | None = None, as_json: bool = False) -> None:
     from analysis.report import write
 
-    print(f"report: {write(folders, into)}")
-
-
-def _progress() -> Callable[[str, int, int], None]:
-    """One line on standard error per step of making data, rewritten as it goes on a terminal."""
-    live = sys.stderr.isatty()
-
-    def say(what: str, done: int, total: int) -> None:
-        if live or done == total:
-            end = "\n" if done == total else ""
-            print(f"{chr(13) if live else ''}{what}: {done} of {total} frames", end=end, file=sys.stderr, flush=True)
-
-    return say
+    page = write(folders, into)
+    if not as_json:
+        print(f"report: {page}")
+        return
+    files = {kind: [str(path) for path in sorted((page.parent / kind).iterdir())] for kind in ("tables", "figures")}
+    print(json.dumps({"report": str(page), **files}, indent=1))
 
 
 def main() -> NoReturn:
@@ -261,22 +263,8 @@ def main() -> NoReturn:
     try:
         status = app(standalone_mode=False)  # what a command exits with, without standalone mode comes back
         sys.exit(status if isinstance(status, int) else 0)
-    except USAGE_ERROR as error:
-        _end(error.format_message(), 2)
-    except InputError as error:
-        _end(str(error), 2)
-    except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted; what was finished is kept", 130)
-    except OSError as error:
-        _end(f"{error.filename or 'writing'}: {error.strerror or error}", 1)
-    except RunFailedError as error:
-        _end(str(error), 1)
-
-
-def _end(message: str, status: int) -> NoReturn:
-    if message:
-        print(f"error: {message}", file=sys.stderr)
-    sys.exit(status)
+    except (Exception, KeyboardInterrupt) as error:
+        end(error)
 
 
 if __name__ == "__main__":

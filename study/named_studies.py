@@ -200,6 +200,7 @@ def _pointpillars() -> TrialConfig:
     return TrialConfig(
         method="pointdistiller",
         detector=DetectorConfig(name="pointpillars", compression=4),
+        dataset=DatasetSpec(name="kitti"),
         training=KITTI_SCHEDULE,
         teacher=TeacherConfig(training=KITTI_SCHEDULE),
     )

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,48 @@ def test_a_dry_run_names_the_runs_and_starts_nothing(tmp_path):
 
 def test_list_prints_one_json_document():
     content = json.loads(command("list", "--json").stdout)
-    assert set(content) == {"studies", "detectors", "methods", "data sets", "tables", "figures"}
+    assert set(content) == {"studies", "detectors", "methods", "data sets", "metrics", "tables", "figures"}
     assert "quickstart" in {entry["name"] for entry in content["studies"]}
     assert all(entry["description"] for entries in content.values() for entry in entries)
+
+
+def test_list_prints_what_a_study_file_may_hold():
+    schema = json.loads(command("list", "--schema").stdout)
+    assert set(schema["required"]) == {"name", "question"}
+    assert tiny_study("any").keys() <= schema["properties"].keys()
+
+
+def test_single_runs_can_be_reported_and_seeds_of_one_row_stand_together(tmp_path):
+    for seed in ("0", "1"):
+        done = command("trial", *tiny_run.options(tmp_path), "--set", f"seed={seed}")
+        assert done.returncode == 0, done.stderr
+    other = command("trial", *tiny_run.options(tmp_path), "--set", "training.epochs=2")
+    assert f"run_study.py report {tmp_path / 'trials'}" in other.stdout
+    done = command("report", str(tmp_path / "trials"), "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads(done.stdout)
+    assert Path(written["report"]).stat().st_size > 10_000
+    assert all(Path(path).is_file() for path in [*written["tables"], *written["figures"]])
+    records = [json.loads(path.read_text()) for path in (tmp_path / "trials/records").glob("*.json")]
+    assert Counter(record["label"] == "student" for record in records) == {True: 2, False: 1}
+
+
+def test_a_study_whose_time_is_up_ends_with_status_3_and_says_how_to_go_on(study):
+    folder, _ = study
+    done = command(
+        "run", "tiny.yaml", "--results", "results", "--name", "short", "--set", "budget.hours=1e-6", cwd=folder
+    )
+    assert done.returncode == 3, done.stderr
+    assert "stopped: the limit of budget.hours=1e-06 is reached" in done.stdout
+    assert "--resume goes on" in done.stdout
+
+
+def test_the_help_says_what_an_exit_status_means():
+    for name in ([], ["run"]):
+        words = " ".join(command(*name, "--help").stdout.split())
+        assert "0 done; 1 runs failed; 2 wrong input; 3 stopped early" in words
+        assert "130 interrupted" in words
+        assert "PDSTUDY_DEBUG=1" in words
 
 
 FEW = ["--set", "base.dataset.options.train_frames=1", "--set", "base.dataset.options.val_frames=1"]
@@ -134,6 +174,16 @@ WRONG = [
     (["prepare", "kitti", "{tmp}"], "{tmp}"),
     (["prepare", "simulated", "{tmp}", "--set", "train_frames=0"], "train_frames"),
     (["trial", "--no-such-option"], "--no-such-option"),
+    (["run", "ablation", "--results", "{tmp}"], "the study ablation asks for kitti: give its root with --data DIR"),
+    (["run", "ablation", "--simulated", "--data", "{tmp}"], "leave one of them out"),
+    (["run", "quickstart", "--results", "s3://bucket/results"], "object stores are not served"),
+    (["trial", "--results", "s3://bucket/results"], "object stores are not served"),
+    (["run", "quickstart", "--set", "training.epochs=3"], "Did you mean 'base.training.epochs'"),
+    (["run", "quickstart", "--set", "train_frames=3"], "Did you mean 'base.dataset.options.train_frames'?"),
+    (["trial", "--set", "base.training.epochs=3"], "Did you mean 'training.epochs'?"),
+    (["trial", "--name", "../../x", "--results", "{tmp}/a/b/c"], "'../../x'"),
+    (["run", "quickstart", "--name", "../../x", "--results", "{tmp}/a/b/c"], "'../../x'"),
+    (["run", "quickstart", *FEW, "--address", "ray://127.0.0.1:1", "--results", "{tmp}"], "ray://127.0.0.1:1"),
 ]
 
 
@@ -147,3 +197,5 @@ def test_wrong_input_ends_with_status_2_and_one_line(arguments, says, tmp_path):
     assert len(lines) == 1
     assert lines[0].startswith("error: ")
     assert says.replace("{tmp}", str(tmp_path)) in lines[0]
+    left = [path for path in tmp_path.iterdir() if path.name != "data"]
+    assert left == [], "a study that was refused left something behind"

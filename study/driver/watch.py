@@ -139,6 +139,5 @@ def _listen(ended: threading.Event, say: Callable[[str], None]) -> None:
         except RpcError:
             if time.monotonic() - heard > SILENCE_S and not ended.is_set():
                 say("stopped: Ray's head node gives no answer. Finished runs are kept; go on with --resume.")
-                if cluster.is_own():
-                    state.node.kill_all_processes(check_alive=False, allow_graceful=False)
+                cluster.kill()
                 os._exit(ExitStatus.STOPPED_EARLY)

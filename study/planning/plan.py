@@ -103,7 +103,7 @@ def too_weak(teacher: TrialConfig, record: RunRecord) -> str | None:
     return (
         f"the teacher {teacher.teacher.checkpoint or teacher.key} reaches {reached:.1f} {metric.name} on the "
         f"validation split, below teacher.minimum={floor:g}. Checkpoints from before mmdet3d 1.0 score low under its "
-        "coordinates. Give another, or set teacher.minimum, or distill from this one with --force"
+        "coordinates. Give another, or set teacher.minimum, or distill from this one with --accept-weak-teacher"
     )
 
 

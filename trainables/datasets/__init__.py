@@ -152,6 +152,16 @@ def describe() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def describe_metrics() -> list[dict[str, Any]]:
+    """What is known of every metric of every data set, and which data sets are evaluated by it."""
+    declared: dict[str, dict[str, Any]] = {}
+    for name in names():
+        for metric in load(name).evaluator.metrics:
+            entry = {"name": metric.name, "description": metric.title, **metric.model_dump(exclude={"name", "title"})}
+            declared.setdefault(metric.name, {**entry, "data sets": []})["data sets"].append(name)
+    return list(declared.values())
+
+
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, Frozen) else value
 

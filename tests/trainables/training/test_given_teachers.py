@@ -121,7 +121,7 @@ def test_a_low_teacher_is_too_weak_where_it_is_given_or_a_limit_was_asked_for(
     assert bool(complaint) is weak
     if complaint:
         assert "mAP/3d/moderate on the validation split, below teacher.minimum=" in complaint
-        assert "--force" in complaint
+        assert "--accept-weak-teacher" in complaint
 
 
 def test_a_teacher_of_another_width_is_refused_before_anything_runs(checkpoint):
@@ -141,7 +141,9 @@ def test_many_runs_read_a_checkpoint_once(checkpoint):
     assert given_teacher._digest_of_fitting.cache_info().misses == 1
 
 
-def test_a_trial_under_a_teacher_that_scores_too_low_ends_before_its_student_and_force_goes_on(checkpoint, tmp_path):
+def test_a_trial_under_a_teacher_that_scores_too_low_ends_before_its_student_unless_it_is_accepted(
+    checkpoint, tmp_path
+):
     command = [sys.executable, "run_study.py", "trial", *tiny_run.options(tmp_path), "--set", "method=pointdistiller",
                "--set", "parameters.samples=64", "--set", f"teacher.checkpoint={checkpoint}"]  # fmt: skip
     records = StudyFiles(tmp_path, "trials")
@@ -155,7 +157,7 @@ def test_a_trial_under_a_teacher_that_scores_too_low_ends_before_its_student_and
     assert "below teacher.minimum=20" in refused.stderr
     assert "validation of its checkpoint" in refused.stdout
     assert not list(records.all())
-    forced = start("--force")
+    forced = start("--accept-weak-teacher")
     assert forced.returncode == 0, forced.stderr
     assert "validation of its checkpoint" not in forced.stdout, "it was measured twice"
     assert [record.status for record in records.all()] == ["finished"]

@@ -1,0 +1,31 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def on_disk(path: str | Path) -> Path:
+    """A folder on a disk, as an option (or its default) gives it.
+
+    Raises:
+        typer.BadParameter: it is the address of an object store.
+    """
+    if "://" in str(path):
+        raise typer.BadParameter(f"{path}: expected a folder that every node sees; object stores are not served")
+    return Path(path)
+
+
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value by its dotted key.")]
+Data = Annotated[Path | None, typer.Option(parser=on_disk, metavar="DIR", help="A root made ready by `prepare`.")]
+Simulated = Annotated[bool, typer.Option("--simulated", help="Train on simulated scans where real ones are asked for.")]
+Results = Annotated[Path, typer.Option(parser=on_disk, metavar="DIR", help="Folder of all studies' results.")]
+AcceptWeak = Annotated[
+    bool, typer.Option("--accept-weak-teacher", help="Distill also from a teacher below its teacher.minimum.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Address = Annotated[
+    str,
+    typer.Option(help="The Ray to use. local: one of its own; auto: the cluster of this machine; or HOST:PORT of one."),
+]

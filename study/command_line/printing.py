@@ -1,0 +1,40 @@
+"""Lines that commands print."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from study.nouns.records import EpochRecord
+
+
+def progress() -> Callable[[str, int, int], None]:
+    """One line on standard error per step of making data, rewritten as it goes on a terminal."""
+    live = sys.stderr.isatty()
+
+    def say(what: str, done: int, total: int) -> None:
+        if live or done == total:
+            end = "\n" if done == total else ""
+            print(f"{chr(13) if live else ''}{what}: {done} of {total} frames", end=end, file=sys.stderr, flush=True)
+
+    return say
+
+
+def epoch(record: EpochRecord) -> str:
+    """Losses of an epoch, and what of its metrics a person wants to see pass by."""
+    values = {**record.losses, **{name: value for name, value in record.metrics.items() if name.endswith("moderate")}}
+    return f"  epoch {record.epoch}: " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+
+
+def offers(content: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Everything that can be named, each kind under its heading."""
+    for kind, entries in content.items():
+        print(f"{kind}:")
+        for entry in entries:
+            print(f"  {entry['name']:24} {entry['description']}")
+            if entry.get("reads"):
+                low, high = entry["weight_range"]
+                print(f"    reads {', '.join(entry['reads'])}; its weight is compared from {low:g} to {high:g}")
+            for parameter in entry.get("parameters", []):
+                default = f"{json.dumps(parameter['default'])} [{parameter['range']}]".removesuffix(" []")
+                print(f"    {parameter['name']:22} {default}: {parameter['description']}")
