@@ -1,8 +1,8 @@
 """The tables and figures there are: the files in their folders. A new file is a new table or figure.
 
-A table offers TITLE, EMPTY, `summarise(results) -> DataFrame` (numbers, saved as CSV), `caption(summary) -> str` and
+A table offers TITLE, EMPTY, `summarize(results) -> DataFrame` (numbers, saved as CSV), `caption(summary) -> str` and
 `present(summary) -> DataFrame` (texts for people). A figure offers the same with `draw(summary) -> Figure` in place of
-`present`. EMPTY says why a summary without rows is empty.
+`present`. EMPTY says why a summary without rows is empty, and so is not in a report.
 """
 
 import importlib

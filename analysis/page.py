@@ -91,6 +91,12 @@ def bullets(items: list[str], kind: str = "") -> str:
     return f'<ul class="{kind}">{inner}</ul>\n'
 
 
+def left_out(reasons: dict[str, str]) -> str:
+    """One line with what is not on the page, each with its reason where the pointer rests; nothing where all is."""
+    named = ", ".join(f'<span title="{html.escape(why)}">{html.escape(title)}</span>' for title, why in reasons.items())
+    return f'<p class="note">Left out, as there is nothing to show: {named}.</p>\n' if reasons else ""
+
+
 def folded(title: str, text: str) -> str:
     """Plain text that opens on a click."""
     return f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>\n"
