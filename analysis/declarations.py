@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
+from study.nouns.records import RunRecord
 
 
 class Block(NamedTuple):
@@ -22,10 +23,24 @@ class Block(NamedTuple):
         return next((metric for metric in self.metrics if metric.headline), None)
 
 
+class Shared:
+    """Keeps one copy of what many records declare alike: thousands of records say the same of the same metrics."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[tuple[Metric, ...], tuple[Metric, ...]] = {}
+        self._called: dict[tuple[tuple[str, Called], ...], dict[str, Called]] = {}
+
+    def __call__(self, record: RunRecord) -> RunRecord:
+        """The record, with declarations that it shares with others."""
+        metrics = self._metrics.setdefault(record.declared, record.declared)
+        called = self._called.setdefault(tuple(record.called.items()), record.called)
+        return record.model_copy(update={"declared": metrics, "called": called})
+
+
 def merged_metrics(declarations: Iterable[tuple[Metric, ...]]) -> tuple[Metric, ...]:
     """Every metric once, in the order of declaration; of two declarations of one name the first counts."""
     found: dict[str, Metric] = {}
-    for metrics in dict.fromkeys(declarations):
+    for metrics in {id(metrics): metrics for metrics in declarations}.values():
         for metric in metrics:
             found.setdefault(metric.name, metric)
     return tuple(found.values())
@@ -53,7 +68,7 @@ def better_sign(metric: Metric) -> int:
 def merged_names(names: Iterable[Mapping[str, Called]]) -> dict[str, Called]:
     """Dotted key -> how it is called; without a unit where runs count it in different ones."""
     found: dict[str, Called] = {}
-    for of_run in names:
+    for of_run in {id(of_run): of_run for of_run in names}.values():
         for key, called in of_run.items():
             known = found.setdefault(key, called)
             if known.unit != called.unit:

@@ -58,9 +58,11 @@ def metrics(summary: pd.DataFrame) -> list[Column]:
     return [column(name.removeprefix("metrics.").removesuffix("_mean")) for name in names]
 
 
-def headline() -> Column:
+def headline(summary: pd.DataFrame) -> Column:
     """Mean and spread of the block's headline."""
-    return Column("Result", lambda row: cell(row, f"metrics.{row['headline']}") if row["headline"] else DASH)
+    return Column(
+        headline_heading(summary), lambda row: cell(row, f"metrics.{row['headline']}") if row["headline"] else DASH
+    )
 
 
 def gain() -> Column:
@@ -100,7 +102,7 @@ def paper(summary: pd.DataFrame) -> list[Column]:
         def difference(row: Row, ours: bool = ours) -> str:
             return number(row["paper_gain"], sign=True) if (row["paper_differs"] == "") == ours else DASH
 
-        found = [Column(f"Result ({name})", value), Column(f"Gain ({name})", difference)]
+        found = [Column(f"{headline_heading(summary)} ({name})", value), Column(f"Gain ({name})", difference)]
         printed = [_paper_headline(row) for row in summary[same].to_dict("records")]
         columns += found if pd.Series(printed, dtype=float).notna().any() else []
     return columns
@@ -111,9 +113,9 @@ def paper_sentence(summary: pd.DataFrame) -> str:
     shown = summary[[not pd.isna(_paper_headline(row)) for row in summary.to_dict("records")]]
     if shown.empty:
         return ""
-    said = "Printed in the paper: its own data, its detectors in full size, its gain over its own student."
+    said = "The paper's gain is over its own student. "
     differs = dict.fromkeys(name for text in shown["paper_differs"] for name in text.split(", ") if name)
-    return f"{said} Its setting is another where {listed(list(differs))} differs. " if differs else f"{said} "
+    return f"{said}What is another in its other setting: {listed(list(differs))}. " if differs else said
 
 
 def unit_sentence(summary: pd.DataFrame) -> str:
@@ -121,8 +123,9 @@ def unit_sentence(summary: pd.DataFrame) -> str:
     units = summary.drop_duplicates("block").set_index("block")["unit"]
     units = units[units != ""]
     if units.nunique() == 1:
-        return f"In {units.iloc[0]}: "
-    return f"{'; '.join(f'{title} in {unit}' for title, unit in units.items())}: " if len(units) else ""
+        return f"Results are {units.iloc[0]}: "
+    said = "; ".join(f"{title} is {unit}" for title, unit in units.items())
+    return f"{said}: " if said else "Results: "
 
 
 def gain_sentence(summary: pd.DataFrame) -> str:
@@ -149,6 +152,12 @@ def cell(row: Row, name: str, sign: bool = False) -> str:
     if of.n or row["n"]:
         return of.text(sign=sign)
     return "failed" if row["failed"] else "not run" if row["missing"] else DASH
+
+
+def headline_heading(summary: pd.DataFrame) -> str:
+    """What the headlines of all blocks are called, where they share a name."""
+    names = summary["headline"].dropna().unique()
+    return str(names[0]) if len(names) == 1 else "Result"
 
 
 def interval(row: Row, name: str | None, sign: bool = False) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from analysis.declarations import Shared
 from analysis.not_run import Promised, promised
 from analysis.results import Results, tidy
 from study.nouns.errors import InputError
@@ -26,15 +27,16 @@ def load(study_folders: Iterable[Path]) -> Results:
     held: dict[str, frozenset[str]] = {}
     retried: list[RunRecord] = []
     unreadable: list[str] = []
+    shared = Shared()
     for folder in study_folders:
         files = _study_files(Path(folder))
         spec = _spec(files)
         specs.append(spec)
         plan = promised(files, spec.name)
         asked += plan
-        own = _read(files, unreadable)
+        own = [shared(record) for record in _read(files, unreadable)]
         wanted = {record.teacher_key for record in own} | set(_teacher_keys(plan))
-        above = [record for record in _read(files.teachers(), unreadable) if record.key in wanted]
+        above = [shared(record) for record in _read(files.teachers(), unreadable) if record.key in wanted]
         for record in [*own, *above]:
             if record.key not in records or records[record.key].status != "finished":
                 records[record.key] = record

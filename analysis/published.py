@@ -46,6 +46,9 @@ SYMBOLS = {"neighbors": "K", "samples": "N"}
 ONLY_WITH = {"neighbors": "local"}
 """K is read by LD only."""
 
+SIZE = "detector's size"
+"""How a difference in the detector itself is called: its costs are others then, too."""
+
 SWITCHES = ("local", "reweight")
 
 
@@ -108,7 +111,7 @@ def beside(run: Mapping[str, Any]) -> Printed | None:
 
 def _differences(run: Mapping[str, Any], data: str) -> list[str]:
     found = [] if run["dataset"] == data.lower() else ["data set"]
-    found += [] if flag(run.get("full_size")) is not False else ["detector's size"]
+    found += [] if flag(run.get("full_size")) is not False else [SIZE]
     stated = SETTINGS.get(str(run["detector"]), {}) if run["method"] == "pointdistiller" else {}
     for name, value in stated.items():
         read = name not in ONLY_WITH or flag(run.get(f"parameters.{ONLY_WITH[name]}"))

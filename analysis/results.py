@@ -6,7 +6,8 @@ runs may be compared:
 
     family     equal detector (whatever its compression) and data set
     setting    equal detector, compression, data set and training: runs that differ in the method and the seed only
-    variant    equal setting, method and parameters: runs that differ in the seed only; `row` is its name for people
+    variant    equal setting, method and parameters: runs that differ in the seed only, and each teacher alone;
+               `row` is its name for people
 
 A student stands below the teacher of its `teacher_key`. Every finished and failed run is kept; a run that a study
 promised and that has no record yet is a run of status `not_run`.

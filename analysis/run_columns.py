@@ -34,18 +34,20 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
     detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
     setting = [identity["detector"], identity["dataset"], identity.get("training")]
     shape = config.detector
+    teaches = config.method == "teacher"  # every teacher is its own variant: its students share its luck
+    variant = [setting, config.method, config.parameters, identity.get("teacher"), config.key if teaches else None]
     columns = {
         "method": config.method,
         "seed": config.seed,
         "detector": shape.name,
-        "compression": 1.0 if config.method == "teacher" else shape.compression,
+        "compression": 1.0 if teaches else shape.compression,
         "full_size": shape.width == 1 and (shape.pillar, shape.points, shape.range) == (None, None, None),
         "dataset": config.dataset.name,
         "devices": config.training.devices,
         "teacher_key": config.teacher_run().key if config.distills else None,
         "family": digest([detector, identity["dataset"]]),
         "setting": digest(setting),
-        "variant": digest([setting, config.method, config.parameters, identity.get("teacher")]),
+        "variant": digest(variant),
     }
     for name, value in config.parameters.items():
         columns[f"parameters.{name}"] = json.dumps(value) if isinstance(value, list | dict) else value

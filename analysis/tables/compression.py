@@ -7,9 +7,10 @@ method with all of its switches on.
 import pandas as pd
 
 from analysis import declared_table as show
+from analysis.published import SIZE
 from analysis.results import Results
 from analysis.variants import COSTS, switches_in, variants
-from analysis.wording import number
+from analysis.wording import DASH, number
 from study.nouns.config import UNDISTILLED
 
 TITLE = "How small the detectors get"
@@ -51,14 +52,21 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
         show.Column("Row", lambda row: row["row"]),
     ]
     distance = show.Column("From teacher", lambda row: number(row["from_teacher"], sign=True))
-    results = [show.headline(), show.gain(), distance, show.runs()]
+    results = [show.headline(summary), show.gain(), distance, show.runs()]
     return show.presented(
         summary, [*head, *show.costs(summary), *results, *_paper_costs(summary), *show.paper(summary)]
     )
 
 
 def _paper_costs(summary: pd.DataFrame) -> list[show.Column]:
-    def column(name: str, heading: str) -> show.Column:
-        return show.Column(f"{heading} (paper)", lambda row: number(row[f"paper.{name}"]))
+    """What the paper's detectors cost, beside ours of the same size."""
+    same = ~summary["paper_differs"].str.contains(SIZE)
 
-    return [column(name, heading) for name, heading in COSTS.items() if summary[f"paper.{name}"].notna().any()]
+    def column(name: str, heading: str) -> show.Column:
+        return show.Column(
+            f"{heading} (paper)", lambda row: DASH if SIZE in row["paper_differs"] else number(row[f"paper.{name}"])
+        )
+
+    return [
+        column(name, heading) for name, heading in COSTS.items() if summary.loc[same, f"paper.{name}"].notna().any()
+    ]

@@ -62,8 +62,8 @@ def test_the_papers_values_stand_beside_their_rows_and_say_where_they_come_from(
     assert of(summary, "RL")["paper.mAP"] == 60.6
     assert of(summary, "RL")["paper_gain"] == pytest.approx(1.9)
     assert of(summary, "teacher")["paper.mAP"] == 60.3
-    assert "Result (paper, other setting)" in ablation.present(summary)
-    assert "Result (paper)" not in ablation.present(summary)
+    assert "mAP (paper, other setting)" in ablation.present(summary)
+    assert "mAP (paper)" not in ablation.present(summary)
 
 
 def test_runs_of_the_search_are_no_rows_of_the_ablation(full):
