@@ -28,18 +28,18 @@ def presented(summary: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
     return pd.DataFrame({column.heading: [column.text(row) for row in rows] for column in columns})
 
 
-def block() -> Column:
+def block_column() -> Column:
     """The block of metrics that the row is about."""
     return Column("Metrics", lambda row: str(row["block"]))
 
 
-def detector(summary: pd.DataFrame) -> list[Column]:
+def setting_columns(summary: pd.DataFrame) -> list[Column]:
     """Detector, size and data, where the table holds several settings."""
     several = summary["setting"].nunique() > 1
     return [Column("Detector", lambda row: f"{setting_name(row)}")] if several else []
 
 
-def switches(summary: pd.DataFrame) -> list[Column]:
+def switch_columns(summary: pd.DataFrame) -> list[Column]:
     """A mark for each switch of the methods."""
 
     def column(symbol: str) -> Column:
@@ -48,7 +48,7 @@ def switches(summary: pd.DataFrame) -> list[Column]:
     return [column(symbol) for symbol in switches_in(summary)]
 
 
-def metrics(summary: pd.DataFrame) -> list[Column]:
+def metric_columns(summary: pd.DataFrame) -> list[Column]:
     """Mean and spread of every metric of the blocks."""
 
     def column(name: str) -> Column:
@@ -58,19 +58,19 @@ def metrics(summary: pd.DataFrame) -> list[Column]:
     return [column(name.removeprefix("metrics.").removesuffix("_mean")) for name in names]
 
 
-def headline(summary: pd.DataFrame) -> Column:
+def headline_column(summary: pd.DataFrame) -> Column:
     """Mean and spread of the block's headline."""
     return Column(
         headline_heading(summary), lambda row: cell(row, f"metrics.{row['headline']}") if row["headline"] else DASH
     )
 
 
-def gain() -> Column:
+def gain_column() -> Column:
     """The paired gain in the headline."""
     return Column("Gain (same seeds)", lambda row: cell(row, "gain", sign=True) if distilled(row) else DASH)
 
 
-def runs() -> Column:
+def count_column() -> Column:
     """`3 of 3`; `1 of 3, 2 failed`."""
 
     def text(row: Row) -> str:
@@ -80,7 +80,7 @@ def runs() -> Column:
     return Column("Runs", text)
 
 
-def costs(summary: pd.DataFrame) -> list[Column]:
+def cost_columns(summary: pd.DataFrame) -> list[Column]:
     """Facts of the detector, where any record holds them."""
 
     def column(name: str, heading: str) -> Column:
@@ -89,7 +89,7 @@ def costs(summary: pd.DataFrame) -> list[Column]:
     return [column(name, heading) for name, heading in COSTS.items() if summary[name].notna().any()]
 
 
-def paper(summary: pd.DataFrame) -> list[Column]:
+def paper_columns(summary: pd.DataFrame) -> list[Column]:
     """The paper's headline and gain: under its own heading in the paper's setting, under another's elsewhere."""
     columns: list[Column] = []
     for ours, name in ((True, "paper"), (False, "paper, other setting")):
@@ -115,7 +115,7 @@ def paper_sentence(summary: pd.DataFrame) -> str:
         return ""
     said = "The paper's gain is over its own student. "
     differs = dict.fromkeys(name for text in shown["paper_differs"] for name in text.split(", ") if name)
-    return f"{said}What is another in its other setting: {listed(list(differs))}. " if differs else said
+    return f"{said}Where its setting is another, it differs in {listed(list(differs))}. " if differs else said
 
 
 def unit_sentence(summary: pd.DataFrame) -> str:

@@ -11,7 +11,6 @@ from types import ModuleType
 
 import analysis.figures
 import analysis.tables
-from study.nouns.errors import unknown_name
 
 
 def tables() -> dict[str, ModuleType]:
@@ -22,17 +21,6 @@ def tables() -> dict[str, ModuleType]:
 def figures() -> dict[str, ModuleType]:
     """Every figure by its file name."""
     return _modules(analysis.figures)
-
-
-def figure(name: str) -> ModuleType:
-    """One figure.
-
-    Raises:
-        InputError: there is no such figure; the nearest name is offered.
-    """
-    if name not in figures():
-        raise unknown_name("figure", name, list(figures()))
-    return figures()[name]
 
 
 def _modules(package: ModuleType) -> dict[str, ModuleType]:

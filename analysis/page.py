@@ -35,7 +35,7 @@ h2{break-after:avoid}.wide{overflow:visible}}
 """
 
 
-def page(title: str, sections: list[tuple[str, str]], head: str) -> str:
+def document(title: str, sections: list[tuple[str, str]], head: str) -> str:
     """The whole document.
 
     Args:

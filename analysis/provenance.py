@@ -9,15 +9,15 @@ from analysis.teachers import all_teachers
 from analysis.wording import DASH, number, with_unit
 
 
-def facts(results: Results) -> list[tuple[str, str]]:
+def origins(results: Results) -> list[tuple[str, str]]:
     """Name and value of every fact, in reading order."""
     runs = results.runs
     return [
-        ("Studies", _listed(pd.Series([spec.name for spec in results.specs]))),
-        ("Commit", _listed(runs["commit"])),
-        ("Seeds", _listed(runs["seed"])),
-        ("Machines", _listed(runs["host"])),
-        ("Devices", _listed(runs["device"])),
+        ("Studies", _known(pd.Series([spec.name for spec in results.specs]))),
+        ("Commit", _known(runs["commit"])),
+        ("Seeds", _known(runs["seed"])),
+        ("Machines", _known(runs["host"])),
+        ("Devices", _known(runs["device"])),
         ("Device time of all runs", _device_time(results)),
         ("Peak memory of a run", _peak(runs)),
         ("First and last start", _period(runs["started"])),
@@ -52,7 +52,7 @@ def _teachers(results: Results) -> Iterator[tuple[str, str]]:
             yield "Teacher", f"{teacher['key']}, {with_unit(metric.title, metric.unit)} {score}"
 
 
-def _listed(values: pd.Series) -> str:
+def _known(values: pd.Series) -> str:
     known = sorted({value for value in values.dropna() if value != ""})
     return ", ".join(map(str, known)) or DASH
 
@@ -69,4 +69,4 @@ def _period(started: pd.Series) -> str:
 
 def _versions(runs: pd.DataFrame) -> str:
     columns = sorted(column for column in runs.columns if column.startswith("versions."))
-    return "; ".join(f"{column.removeprefix('versions.')} {_listed(runs[column])}" for column in columns) or DASH
+    return "; ".join(f"{column.removeprefix('versions.')} {_known(runs[column])}" for column in columns) or DASH

@@ -76,7 +76,7 @@ def _rows() -> dict[tuple[str, str, float, str, bool, bool], dict[str, float]]:
     }
 
 
-def published() -> pd.DataFrame:
+def printed_numbers() -> pd.DataFrame:
     """Every printed number, one row each."""
     return _table().copy()
 

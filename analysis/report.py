@@ -16,7 +16,7 @@ from typing import NamedTuple
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
 from analysis.loading import load
-from analysis.provenance import facts
+from analysis.provenance import origins
 from analysis.results import Results
 from analysis.wording import with_unit
 
@@ -69,7 +69,7 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
     sections.append(("Where this comes from", _provenance(results) + page.left_out(absent)))
     title = "Study: " + ", ".join(spec.name for spec in results.specs)
     index = folder / "index.html"
-    index.write_text(page.page(title, sections, _question(results)), encoding="utf-8")
+    index.write_text(page.document(title, sections, _question(results)), encoding="utf-8")
     return index
 
 
@@ -130,7 +130,7 @@ def _question(results: Results) -> str:
 
 
 def _provenance(results: Results) -> str:
-    body = page.definitions(facts(results))
+    body = page.definitions(origins(results))
     keys = results.runs[["row", "seed", "key"]].astype(str).agg("  ".join, axis=1)
     body += page.folded(f"Config keys of all {len(keys)} runs (row, seed, key)", "\n".join(keys))
     if results.unreadable:

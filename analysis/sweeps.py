@@ -28,7 +28,7 @@ class Sweep(NamedTuple):
         return found[found["count"] > 0].rename(columns={"at": "value", "median": "score", "count": "n"})
 
 
-def sweeps(runs: pd.DataFrame, key: str) -> Iterator[Sweep]:
+def sweeps_of(runs: pd.DataFrame, key: str) -> Iterator[Sweep]:
     """The sweeps of one value, those with the most runs first; runs of a search are of none, as they meet by chance.
 
     Args:

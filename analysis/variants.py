@@ -27,10 +27,10 @@ COSTS = {"gflops": "GFLOPs", "params_m": "Params (M)"}
 
 IDENTITY = ["setting", "family", "detector", "compression", "dataset", "variant", "row", "label", "study", "method"]
 COUNTS = ["n", "missing", "failed"]
-ORDER = ["detector", "dataset", "setting", "block_at", "first", "place", "row"]
+ORDER = ["detector", "dataset", "size", "setting", "block_at", "first", "place", "row"]
 
 
-def variants(results: Results) -> pd.DataFrame:
+def variant_frame(results: Results) -> pd.DataFrame:
     """Every variant of a fixed row and the teachers above it, in the order of settings, blocks and the study."""
     found = [row for _, setting in results.rows.groupby("setting", sort=False) for row in _setting(results, setting)]
     if not found:
@@ -38,7 +38,7 @@ def variants(results: Results) -> pd.DataFrame:
     table = pd.DataFrame(found)
     table["first"] = table["method"].map({name: at for at, name in enumerate(UNDISTILLED)}).fillna(len(UNDISTILLED))
     table["place"] = table["label"].map(results.places).fillna(0)
-    return table.sort_values(ORDER, kind="stable").drop(columns=["first", "place"]).reset_index(drop=True)
+    return table.sort_values(ORDER, kind="stable").drop(columns=["size", "first", "place"]).reset_index(drop=True)
 
 
 def switches_in(frame: pd.DataFrame) -> list[str]:
@@ -72,7 +72,7 @@ def _identity(variant: pd.DataFrame, first: pd.Series, names: dict[str, Called])
     own = variant.iloc[0]
     row: dict[str, Any] = {name: first[name] for name in ("setting", "family", "detector", "compression", "dataset")}
     row |= {name: own[name] for name in ("variant", "row", "label", "study", "method")}
-    row |= {"compression": 1.0} if own["method"] == "teacher" else {}
+    row |= {"size": first["compression"]} | ({"compression": 1.0} if own["method"] == "teacher" else {})
     row |= {f"switch.{called.symbol}": flag(own.get(key)) for key, called in names.items()}
     finished = variant[variant["status"] == "finished"]
     row |= {"n": len(finished), "missing": len(variant) - len(finished)}

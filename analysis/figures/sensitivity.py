@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from analysis import level_lines, style
 from analysis.intervals import spread
 from analysis.results import Results
-from analysis.sweeps import sweeps
+from analysis.sweeps import sweeps_of
 from analysis.teachers import teachers_above
 from analysis.wording import missing_sentence, with_unit
 from study.nouns.config import UNDISTILLED
@@ -27,11 +27,11 @@ COLUMNS = [
     "panels", "name", "metric", "axis", "value_key", "value_axis", "kind", "sweep", "value", "score", "std", "n",
     "row", "seed", "key", "missing",
 ]  # fmt: skip
-POINTS = ("fixed", "search")
+POINTS = ("fixed", "off sweep", "search")
 
 
 def summarize(results: Results) -> pd.DataFrame:
-    """Tidy rows of kind fixed, search (one run each), median (of a sweep), student, teacher; in the metric's unit."""
+    """Tidy rows of kind fixed, off sweep, search (one run each), median (of a sweep), student, teacher."""
     rows = [row for part in results.by_metric for row in _of_metric(part)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -94,11 +94,13 @@ def _panel(results: Results, scored: pd.DataFrame, key: str, score: str) -> Iter
     called = results.names(known)[key]
     title = f"{called.symbol}: {called.title}" if called.title else called.symbol
     common = {"value_key": key, "value_axis": with_unit(title, called.unit)}
+    found = list(sweeps_of(known, key))
+    of_sweep = {run: number for number, sweep in enumerate(found) for run in sweep.runs["key"]}
     for run in known.sort_values(["value", "key"]).to_dict("records"):
-        kind = "search" if run["role"] == "search" else "fixed"
+        kind = "search" if run["role"] == "search" else "fixed" if run["key"] in of_sweep or not found else "off sweep"
         own = {name: run[name] for name in ("value", "row", "seed", "key")}
-        yield common | own | {"kind": kind, "score": run[score], "n": 1}
-    for number, sweep in enumerate(sweeps(known, key)):
+        yield common | own | {"kind": kind, "sweep": of_sweep.get(run["key"]), "score": run[score], "n": 1}
+    for number, sweep in enumerate(found):
         for median in sweep.medians(score).to_dict("records"):
             yield common | median | {"kind": "median", "sweep": number}
 
@@ -120,7 +122,12 @@ def _draw_panel(axes: Axes, of_line: pd.DataFrame, key: str) -> None:
     size: dict[str, Any] = {"s": 5, "alpha": 0.4} if crowded else {"s": 20}
     search: dict[str, Any] = {"marker": "o", "facecolors": "none", "edgecolors": style.VERMILION, "zorder": 4}
     fixed: dict[str, Any] = {"marker": "D", "color": style.BLUE, "edgecolors": "white", "zorder": 3}
-    for kind, look, label in (("search", search, "run of the search"), ("fixed", fixed, "run of a fixed row")):
+    looks = {
+        "off sweep": (fixed | {"color": style.SKY, "zorder": 2}, "fixed row that differs in more"),
+        "search": (search, "run of the search"),
+        "fixed": (fixed, "run of a fixed row"),
+    }
+    for kind, (look, label) in looks.items():
         points = panel[panel["kind"] == kind]
         if len(points):
             axes.scatter(

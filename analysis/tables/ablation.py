@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import declared_table as show
 from analysis.results import Results
-from analysis.variants import switches_in, variants
+from analysis.variants import switches_in, variant_frame
 from study.nouns.config import UNDISTILLED
 
 TITLE = "What each component adds"
@@ -17,7 +17,7 @@ EMPTY = "No method with switches, and none alone in its setting, has fixed rows.
 
 def summarize(results: Results) -> pd.DataFrame:
     """Spreads of the metrics and of the paired gain, and the paper's values, in the order of the study."""
-    frame = variants(results)
+    frame = variant_frame(results)
     switched = frame[[f"switch.{symbol}" for symbol in switches_in(frame)]].notna().any(axis=1)
     others = frame[~frame["method"].isin(UNDISTILLED)]
     alone = frame["setting"].map(others.groupby("setting")["method"].nunique()).fillna(0) < 2
@@ -34,6 +34,6 @@ def caption(summary: pd.DataFrame) -> str:
 
 def present(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows as texts, with a mark for each switch."""
-    head = [show.block(), *show.detector(summary), show.Column("Row", lambda row: row["row"])]
-    results = [*show.switches(summary), *show.metrics(summary), show.gain(), show.runs()]
-    return show.presented(summary, [*head, *results, *show.costs(summary), *show.paper(summary)])
+    head = [show.block_column(), *show.setting_columns(summary), show.Column("Row", lambda row: row["row"])]
+    results = [*show.switch_columns(summary), *show.metric_columns(summary), show.gain_column(), show.count_column()]
+    return show.presented(summary, [*head, *results, *show.cost_columns(summary), *show.paper_columns(summary)])

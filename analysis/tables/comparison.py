@@ -13,7 +13,7 @@ from analysis import declared_table as show
 from analysis.published import AUTHORS
 from analysis.results import Results
 from analysis.step_costs import relative_cost, training_costs
-from analysis.variants import variants
+from analysis.variants import variant_frame
 from analysis.wording import DASH, number, short
 from study.nouns.config import UNDISTILLED
 
@@ -26,7 +26,7 @@ WEIGHT = "parameters.weight"
 
 def summarize(results: Results) -> pd.DataFrame:
     """Spreads of the metrics and of the paired gain, the tuned weight, the costs, the paper's values."""
-    frame = variants(results)
+    frame = variant_frame(results)
     others = frame[~frame["method"].isin(UNDISTILLED)]
     several = frame["setting"].map(others.groupby("setting")["method"].nunique()).fillna(0) > 1
     frame = frame[several].reset_index(drop=True)
@@ -59,9 +59,9 @@ def caption(summary: pd.DataFrame) -> str:
 
 def present(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows as texts; a cell whose runs failed, or were not run, says so."""
-    columns = [show.block(), *show.detector(summary), show.Column("Row", lambda row: row["row"])]
-    columns += [*show.metrics(summary), show.Column("95 % interval", _interval), show.gain()]
-    columns += [show.Column("95 % interval of gain", _gain_interval), show.runs()]
+    columns = [show.block_column(), *show.setting_columns(summary), show.Column("Row", lambda row: row["row"])]
+    columns += [*show.metric_columns(summary), show.Column("95 % interval", _interval), show.gain_column()]
+    columns += [show.Column("95 % interval of gain", _gain_interval), show.count_column()]
     if summary["tuning_runs"].add(summary["tuning_missing"]).gt(0).any():
         columns += [
             show.Column("Weight", lambda row: short(row["weight"])),
@@ -73,7 +73,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
         show.Column("Step time", lambda row: _times(row["step_ratio"])),
         show.Column("Peak memory", lambda row: _times(row["memory_ratio"])),
         show.Column("In the paper", lambda row: AUTHORS.get(row["method"], DASH)),
-        *show.paper(summary),
+        *show.paper_columns(summary),
     ]
     return show.presented(summary, columns)
 

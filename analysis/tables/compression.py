@@ -9,7 +9,7 @@ import pandas as pd
 from analysis import declared_table as show
 from analysis.published import SIZE
 from analysis.results import Results
-from analysis.variants import COSTS, switches_in, variants
+from analysis.variants import COSTS, switches_in, variant_frame
 from analysis.wording import DASH, number
 from study.nouns.config import UNDISTILLED
 
@@ -21,7 +21,7 @@ ORDER = ["detector", "dataset", "block_at", "compression", "setting"]
 
 def summarize(results: Results) -> pd.DataFrame:
     """Costs, spreads of the metrics, paired gains, distances from the own teacher, the paper's values."""
-    frame = variants(results)
+    frame = variant_frame(results)
     lit = frame[[f"switch.{symbol}" for symbol in switches_in(frame)]]
     whole = lit.notna().any(axis=1) & ~lit.eq(False).any(axis=1)
     found = frame[frame["method"].isin(UNDISTILLED) | whole]
@@ -46,15 +46,15 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows as texts."""
     size = show.Column("Size", lambda row: "teacher" if row["method"] == "teacher" else f"{row['compression']:g}x")
     head = [
-        show.block(),
+        show.block_column(),
         show.Column("Detector", lambda row: f"{row['detector']}, {row['dataset']}"),
         size,
         show.Column("Row", lambda row: row["row"]),
     ]
     distance = show.Column("From teacher", lambda row: number(row["from_teacher"], sign=True))
-    results = [show.headline(summary), show.gain(), distance, show.runs()]
+    results = [show.headline_column(summary), show.gain_column(), distance, show.count_column()]
     return show.presented(
-        summary, [*head, *show.costs(summary), *results, *_paper_costs(summary), *show.paper(summary)]
+        summary, [*head, *show.cost_columns(summary), *results, *_paper_costs(summary), *show.paper_columns(summary)]
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.answers import sentences
 from analysis.figures import gains, sensitivity, training_curves
-from analysis.published import published
+from analysis.published import printed_numbers
 from analysis.results import tidy
 from analysis.tables import ablation, comparison, compression
 from study.nouns.overrides import override
@@ -89,7 +89,7 @@ def test_failed_and_missing_cells_say_so():
 
 def test_the_papers_row_stands_beside_every_method():
     summary = comparison.summarize(compared({name: [30.0] for name in ("student", *METHODS)}))
-    printed = published().query("table == 3 and metric == 'mAP/3d/moderate'").set_index("method")["value"]
+    printed = printed_numbers().query("table == 3 and metric == 'mAP/3d/moderate'").set_index("method")["value"]
     ours = {name: of(summary, name)["paper.mAP"] for name in METHODS}
     assert ours == {name: printed[name] for name in METHODS}
     assert of(summary, "ofd")["paper_gain"] == pytest.approx(60.1 - 58.7)

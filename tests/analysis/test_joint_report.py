@@ -7,7 +7,7 @@ from analysis import report
 from analysis.answers import sentences
 from analysis.figures import sensitivity, training_curves
 from analysis.loading import load
-from analysis.provenance import device_seconds, facts
+from analysis.provenance import device_seconds, origins
 from analysis.tables import search
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
@@ -72,8 +72,8 @@ def test_attempts_that_were_repeated_are_counted(tmp_path):
         files.retry(wide.key)
     folder = made_up.write(tmp_path, asked, [made_up.record(wide, "x", seconds=10.0)])
     assert device_seconds(load([folder])) == (20.0, 14.0)
-    assert "34 s), every device of a run counted" in dict(facts(load([folder])))["Device time of all runs"]
-    assert "14 s of them in 2 failed attempts" in dict(facts(load([folder])))["Device time of all runs"]
+    assert "34 s), every device of a run counted" in dict(origins(load([folder])))["Device time of all runs"]
+    assert "14 s of them in 2 failed attempts" in dict(origins(load([folder])))["Device time of all runs"]
 
 
 def test_an_attempt_at_a_shared_teacher_is_counted_once(tmp_path):

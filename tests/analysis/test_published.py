@@ -5,7 +5,7 @@ import math
 import made_up_study as made_up
 import pytest
 
-from analysis.published import beside, paper_value, printed_sizes, published
+from analysis.published import beside, paper_value, printed_numbers, printed_sizes
 from analysis.results import tidy
 from analysis.run_columns import config_columns
 from analysis.tables import ablation, compression
@@ -42,13 +42,13 @@ def test_a_detector_is_costed_at_the_papers_sizes():
 
 
 def test_a_number_that_several_tables_print_is_the_same_in_all():
-    table = published()
+    table = printed_numbers()
     same = table.groupby(["dataset", "detector", "compression", "method", "local", "reweight", "metric"])["value"]
     assert (same.nunique() == 1).all()
 
 
 def test_the_mean_over_classes_is_near_the_printed_mean():
-    table = published()
+    table = printed_numbers()
     row = table[(table.table == 5) & (table.task == "3d") & (table.method == "student")].set_index("metric")["value"]
     classes = [row[f"3d/{name}/moderate"] for name in ("Car", "Pedestrian", "Cyclist")]
     assert sum(classes) / 3 == pytest.approx(row["mAP/3d/moderate"], abs=0.06)

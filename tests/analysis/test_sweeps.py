@@ -5,7 +5,7 @@ import pytest
 
 from analysis.figures import sensitivity
 from analysis.results import tidy
-from analysis.sweeps import sweeps
+from analysis.sweeps import sweeps_of
 from study.nouns.overrides import override
 from study.nouns.spec import Point
 
@@ -43,7 +43,7 @@ def test_a_flat_line_beside_another_sweep_is_drawn_flat():
 
 def test_the_base_run_is_a_point_of_every_sweep_that_crosses_it():
     results = crossing(seeds=(0,))
-    of = {key: list(sweeps(results.finished, key)) for key in (K, N)}
+    of = {key: list(sweeps_of(results.finished, key)) for key in (K, N)}
     assert {key: len(found) for key, found in of.items()} == {K: 1, N: 1}
     shared = set(of[K][0].runs["key"]) & set(of[N][0].runs["key"])
     assert len(shared) == 1
@@ -53,8 +53,8 @@ def test_the_base_run_is_a_point_of_every_sweep_that_crosses_it():
 def test_a_grid_is_a_sweep_at_each_of_its_other_values():
     configs = [override(made_up.BASE, {K: k, N: n}) for k in (8, 16) for n in (100, 200, 400)]
     results = tidy((made_up.spec(),), [made_up.record(config, "grid") for config in configs])
-    assert [len(sweep.runs) for sweep in sweeps(results.finished, K)] == [2, 2, 2]
-    assert [len(sweep.runs) for sweep in sweeps(results.finished, N)] == [3, 3]
+    assert [len(sweep.runs) for sweep in sweeps_of(results.finished, K)] == [2, 2, 2]
+    assert [len(sweep.runs) for sweep in sweeps_of(results.finished, N)] == [3, 3]
 
 
 def test_students_of_two_teachers_are_of_two_sweeps():
@@ -63,14 +63,14 @@ def test_students_of_two_teachers_are_of_two_sweeps():
         for k in (8, 16):
             config = override(made_up.BASE, {K: k, "teacher.seed": teacher})
             kept.append(made_up.record(config, f"K {k}", metrics={"mAP/3d/moderate": score}))
-    found = list(sweeps(tidy((made_up.spec(),), kept).finished, K))
+    found = list(sweeps_of(tidy((made_up.spec(),), kept).finished, K))
     assert sorted(set(sweep.runs["metrics.mAP/3d/moderate"]).pop() for sweep in found) == [40.0, 60.0]
 
 
 def test_a_repetition_of_what_the_search_found_belongs_to_its_sweep():
     roles = {8: "row", 16: "row", 32: "confirmation", 64: "search"}
     kept = [made_up.record(override(made_up.BASE, {K: k}), "x", role=role) for k, role in roles.items()]
-    (sweep,) = sweeps(tidy((made_up.spec(),), kept).finished, K)
+    (sweep,) = sweeps_of(tidy((made_up.spec(),), kept).finished, K)
     assert sorted(sweep.runs["at"]) == [8, 16, 32]
 
 
