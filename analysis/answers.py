@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.declarations import better_sign
 from analysis.intervals import Spread, paired_differences, spread
-from analysis.results import Results, teachers
-from analysis.wording import flag, metric_in_text, missing_sentence, number
-
-OTHER = {"mAP/3d/moderate": "mAP/bev/moderate", "mAP/bev/moderate": "mAP/3d/moderate"}
-"""What is also said, where the study asked about the one."""
+from analysis.results import Results
+from analysis.teachers import teachers_above
+from analysis.wording import flag, missing_sentence, number
+from study.nouns.config import UNDISTILLED
+from study.nouns.metrics import Metric
 
 TOLD = 6
 """Rows told in words at most; the table has all of them."""
@@ -18,123 +19,133 @@ FIRST = 3
 
 
 def sentences(results: Results) -> list[str]:
-    """What the fixed rows, the teacher and the search say about the study's metric, weakest evidence named as such."""
+    """What fixed rows, teachers and the search say about each study's own metric, weak evidence named as such."""
     said = []
-    runs = results.tuned
-    distilled = runs[runs["method"] == "pointdistiller"]
-    several = runs.loc[runs["method"] != "teacher", "setting"].nunique() > 1
-    for setting, group in runs.groupby("setting", sort=False):
-        if set(group["method"]) <= {"teacher"}:
-            continue
-        first = group.iloc[0]
-        where = f"{first['detector']} {first['compression']:g}x on {first['dataset']}: " if several else ""
-        of_setting = distilled[distilled["setting"] == setting]
-        said += [
-            where + text
-            for part in (
-                _gap(results, group),
-                _order(results, group),
-                _rows(results, group),
-                _search(results, of_setting),
-            )
-            for text in part
-        ]
+    for study in results.studies:
+        prefix = f"{study.specs[0].name}: " if len(results.studies) > 1 else ""
+        said += [prefix + text for text in _of_study(study)]
     expected = len(results.runs)
     missing = expected - len(results.finished)
     return [*said, missing_sentence(missing, expected)] if expected else ["Nothing has been run yet."]
 
 
-def verdict(gain: Spread) -> str:
-    """What a paired gain allows to be said."""
-    if gain.n == 1:
+def verdict(change: Spread) -> str:
+    """What a paired difference allows to be said."""
+    if change.n == 1:
         return "one seed: spread unknown, nothing can be concluded"
-    interval = f"95 % interval {number(gain.low, sign=True)} to {number(gain.high, sign=True)}"
-    if gain.excludes_zero:
-        return f"{interval}: a {'rise' if gain.mean > 0 else 'fall'} beyond the spread of the seeds"
+    interval = f"95 % interval {number(change.low, sign=True)} to {number(change.high, sign=True)}"
+    if change.excludes_zero:
+        return f"{interval}: a {'rise' if change.mean > 0 else 'fall'} beyond the spread of the seeds"
     return f"{interval}, includes zero: no difference shown"
 
 
-def _gap(results: Results, group: pd.DataFrame) -> Iterator[str]:
-    column = f"metrics.{results.metric}"
-    above = teachers(results.runs)
-    above = above[above["family"] == group["family"].iloc[0]]
+def _of_study(study: Results) -> Iterator[str]:
+    runs = study.runs[(study.runs["role"] != "tuning") & (study.runs["method"] != "teacher")]
+    for _, group in runs.groupby("setting", sort=False):
+        first = group.iloc[0]
+        several = runs["setting"].nunique() > 1
+        where = f"{first['detector']} {first['compression']:g}x on {first['dataset']}: " if several else ""
+        finished = group[group["status"] == "finished"]
+        for part in (_gap(study, group), _order(study, finished), _rows(study, finished), _search(study, finished)):
+            yield from (where + text for text in part)
+
+
+def _gap(study: Results, group: pd.DataFrame) -> Iterator[str]:
+    """How far each teacher of the setting stands above the student without distillation."""
+    column = f"metrics.{study.metric.name}"
     student = group[(group["method"] == "student") & (group["status"] == "finished")]
     reached = spread(student[column]) if column in student else spread(pd.Series(dtype=float))
-    best = spread(above[column]) if column in above else spread(pd.Series(dtype=float))
     if not reached.n:
         yield "No student without distillation has finished, so no gain can be computed."
-    elif best.n:
-        lead = best.mean - reached.mean
-        verdict = "below its student: there is little to teach" if lead <= 0 else f"{number(lead)} above its student"
+        return
+    above = teachers_above(study.runs, group)
+    above = above[(above["status"] == "finished") & above[column].notna()] if column in above else above.iloc[:0]
+    for name, teacher in above.groupby("row", sort=False):
+        best = spread(teacher[column])
+        lead = better_sign(study.metric) * (best.mean - reached.mean)
+        than = "its student" if lead > 0 else "its student (there is little to teach)"
+        better = f"{number(lead)} better than" if lead > 0 else "no better than"
+        whose = f"The teacher “{name}”" if above["row"].nunique() > 1 else "The teacher"
         yield (
-            f"The teacher reaches {number(best.mean)} {metric_in_text(results.metric)}, {verdict} "
-            f"without distillation ({reached.text()}, n = {reached.n})."
+            f"{whose} reaches {number(best.mean)} {_told(study.metric)}, {better} {than} without distillation "
+            f"({reached.text()}, n = {reached.n})."
         )
 
 
-def _order(results: Results, group: pd.DataFrame) -> Iterator[str]:
+def _order(study: Results, finished: pd.DataFrame) -> Iterator[str]:
     """Which method comes first, where several were compared."""
-    finished = group[(group["status"] == "finished") & (group["role"] != "search")]
-    student, rows = (
-        finished[finished["method"] == "student"],
-        finished[~finished["method"].isin(["teacher", "student"])],
-    )
+    rows, student = _fixed(finished), finished[finished["method"] == "student"]
     if rows["method"].nunique() < 2:
         return
-    column = f"metrics.{results.metric}"
-    pairs = [(str(name), spread(paired_differences(row, student, column))) for name, row in rows.groupby("row")]
-    better = -1 if results.specs[0].mode == "max" else 1
-    gains = sorted((pair for pair in pairs if pair[1].n), key=lambda pair: better * pair[1].mean)
+    sign, column = better_sign(study.metric), f"metrics.{study.metric.name}"
+    pairs = [(str(name), spread(sign * paired_differences(row, student, column))) for name, row in rows.groupby("row")]
+    gains = sorted((pair for pair in pairs if pair[1].n), key=lambda pair: -pair[1].mean)
     if gains:
         first = ", ".join(f"{name} {gain.text(sign=True)}" for name, gain in gains[:FIRST])
-        beyond = sum(gain.excludes_zero and better * gain.mean < 0 for _, gain in gains)
+        beyond = sum(gain.excludes_zero and gain.mean > 0 for _, gain in gains)
         yield (
-            f"By mean gain in {metric_in_text(results.metric)} over the student of the same seed, {gains[0][0]} comes "
+            f"By mean gain in {_told(study.metric)} over the student of the same seed, {gains[0][0]} comes "
             f"first of {len(gains)} ({first}); {beyond} of {len(gains)} gains lie beyond the spread of the seeds."
         )
 
 
-def _rows(results: Results, group: pd.DataFrame) -> Iterator[str]:
-    finished = group[group["status"] == "finished"]
-    student = finished[finished["method"] == "student"]
-    rows = finished[~finished["method"].isin(["teacher", "student"]) & (finished["role"] != "search")]
-    metrics = [results.metric, *([OTHER[results.metric]] if results.metric in OTHER else [])]
+def _rows(study: Results, finished: pd.DataFrame) -> Iterator[str]:
+    """What each fixed row changes, the whole method first, as that is what the question is about."""
+    rows, student = _fixed(finished), finished[finished["method"] == "student"]
+    switches = [key for key, called in study.names(rows).items() if called.switch]
+    lit = rows.reindex(columns=switches).eq(True).sum(axis=1).sort_values(ascending=False, kind="stable")
     told = []
-    # The whole method first, as that is what the question is about.
-    lit = rows.reindex(columns=["parameters.local", "parameters.reweight"]).eq(True).sum(axis=1)
-    for name, row in rows.loc[lit.sort_values(ascending=False, kind="stable").index].groupby("row", sort=False):
-        gains = {metric: spread(paired_differences(row, student, f"metrics.{metric}")) for metric in metrics}
+    for name, row in rows.loc[lit.index].groupby("row", sort=False):
+        changes = {
+            metric: spread(paired_differences(row, student, f"metrics.{metric.name}")) for metric in _told_of(study)
+        }
         said = [
-            f"{metric_in_text(metric)} by {gain.text(sign=True)} ({verdict(gain)})"
-            for metric, gain in gains.items()
-            if gain.n
+            f"{_told(metric)} by {change.text(sign=True)} ({verdict(change)})"
+            for metric, change in changes.items()
+            if change.n
         ]
         if said:
-            n = max(gain.n for gain in gains.values())
+            n = max(change.n for change in changes.values())
             seeds = "the same seed" if n == 1 else f"the same {n} seeds"
-            start = f"Against the student without distillation on {seeds}, {_named(row.iloc[0], str(name))}"
+            start = f"Against the student without distillation on {seeds}, {_named(study, row.iloc[0], str(name))}"
             told.append(f"{start} changed {' and '.join(said)}.")
     yield from told[:TOLD]
     if len(told) > TOLD:
         yield f"{len(told) - TOLD} more fixed rows are in the table below."
 
 
-def _named(run: pd.Series, row: str) -> str:
-    if run["method"] != "pointdistiller":
-        return row
-    switches = {"LD": flag(run.get("parameters.local")), "RL": flag(run.get("parameters.reweight"))}
-    lit = " + ".join(name for name, on in switches.items() if on) or "neither LD nor RL"
-    return f"PointDistiller with {lit} (row “{row}”)"
-
-
-def _search(results: Results, distilled: pd.DataFrame) -> Iterator[str]:
-    column = f"metrics.{results.metric}"
-    searched = distilled[(distilled["role"] == "search") & (distilled["status"] == "finished")]
+def _search(study: Results, finished: pd.DataFrame) -> Iterator[str]:
+    column = f"metrics.{study.metric.name}"
+    searched = finished[finished["role"] == "search"]
     scores = searched[column].dropna() if column in searched else pd.Series(dtype=float)
     if scores.empty:
         return
-    best = scores.max() if results.specs[0].mode == "max" else scores.min()
+    best = scores.max() if better_sign(study.metric) > 0 else scores.min()
     yield (
-        f"The best of {len(scores)} search runs scored {number(best)} {metric_in_text(results.metric)} (median "
+        f"The best of {len(scores)} search runs scored {number(best)} {_told(study.metric)} (median "
         f"{number(scores.median())}); being the best of {len(scores)}, it is an optimistic figure."
     )
+
+
+def _fixed(finished: pd.DataFrame) -> pd.DataFrame:
+    return finished[~finished["method"].isin(UNDISTILLED) & (finished["role"] != "search")]
+
+
+def _told_of(study: Results) -> list[Metric]:
+    """The study's metric, and where it is a headline those of the other blocks."""
+    others = [metric for metric in study.metrics() if metric.headline and metric.name != study.metric.name]
+    return [study.metric, *(others if study.metric.headline else [])]
+
+
+def _told(metric: Metric) -> str:
+    return f"{metric.title}{' (lower is better)' if metric.direction == 'min' else ''}"
+
+
+def _named(study: Results, run: pd.Series, row: str) -> str:
+    """A row by its switches, where its method has some."""
+    known = {called.symbol: flag(run.get(key)) for key, called in study.names().items() if called.switch}
+    known = {symbol: on for symbol, on in known.items() if on is not None}
+    if not known:
+        return row
+    lit = " + ".join(symbol for symbol, on in known.items() if on) or f"neither {' nor '.join(known)}"
+    return f"{run['method']} with {lit} (row “{row}”)"

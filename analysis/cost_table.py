@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.published import paper_value, published
+from analysis.published import paper_value, printed_sizes
 from analysis.wording import DASH
 
 UNPUBLISHED = (1.0, 4.0)
@@ -29,9 +29,7 @@ DIGITS = {"paper_gflops": 1, "paper_params_m": 1, "latency_ms": 0, "peak_memory_
 
 def compressions(detector: str) -> list[float]:
     """1 for the teacher, then the students: those of the paper."""
-    table = published()
-    found = table[(table["detector"] == detector) & (table["dataset"] == "KITTI") & (table["metric"] == "gflops")]
-    return sorted({float(compression) for compression in found["compression"]}) or list(UNPUBLISHED)
+    return printed_sizes(detector) or list(UNPUBLISHED)
 
 
 def beside_paper(detector: str, compression: float, measured: Mapping[str, Any]) -> dict[str, Any]:

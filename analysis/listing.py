@@ -1,8 +1,8 @@
 """The tables and figures there are: the files in their folders. A new file is a new table or figure.
 
-A table offers TITLE, EMPTY, `summarise(results) -> DataFrame` (numbers, saved as CSV), `caption(summary) -> str` and
+A table offers TITLE, EMPTY, `summarize(results) -> DataFrame` (numbers, saved as CSV), `caption(summary) -> str` and
 `present(summary) -> DataFrame` (texts for people). A figure offers the same with `draw(summary) -> Figure` in place of
-`present`. EMPTY says why a summary without rows is empty.
+`present`. EMPTY says why a summary without rows is empty, and so is not in a report.
 """
 
 import importlib
@@ -11,7 +11,6 @@ from types import ModuleType
 
 import analysis.figures
 import analysis.tables
-from study.nouns.errors import unknown_name
 
 
 def tables() -> dict[str, ModuleType]:
@@ -22,17 +21,6 @@ def tables() -> dict[str, ModuleType]:
 def figures() -> dict[str, ModuleType]:
     """Every figure by its file name."""
     return _modules(analysis.figures)
-
-
-def figure(name: str) -> ModuleType:
-    """One figure.
-
-    Raises:
-        InputError: there is no such figure; the nearest name is offered.
-    """
-    if name not in figures():
-        raise unknown_name("figure", name, list(figures()))
-    return figures()[name]
 
 
 def _modules(package: ModuleType) -> dict[str, ModuleType]:

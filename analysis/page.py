@@ -35,7 +35,7 @@ h2{break-after:avoid}.wide{overflow:visible}}
 """
 
 
-def page(title: str, sections: list[tuple[str, str]], head: str) -> str:
+def document(title: str, sections: list[tuple[str, str]], head: str) -> str:
     """The whole document.
 
     Args:
@@ -89,6 +89,12 @@ def bullets(items: list[str], kind: str = "") -> str:
     """A list of sentences."""
     inner = "".join(f"<li>{html.escape(item)}</li>" for item in items)
     return f'<ul class="{kind}">{inner}</ul>\n'
+
+
+def left_out(reasons: dict[str, str]) -> str:
+    """One line with what is not on the page, each with its reason where the pointer rests; nothing where all is."""
+    named = ", ".join(f'<span title="{html.escape(why)}">{html.escape(title)}</span>' for title, why in reasons.items())
+    return f'<p class="note">Left out, as there is nothing to show: {named}.</p>\n' if reasons else ""
 
 
 def folded(title: str, text: str) -> str:

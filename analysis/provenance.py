@@ -1,33 +1,58 @@
 """Where the numbers come from: commits, versions, machines, seeds, device time, teachers."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from analysis.results import Results, teachers
-from analysis.wording import DASH, metric_title, number
+from analysis.results import Results
+from analysis.teachers import all_teachers
+from analysis.wording import DASH, number, with_unit
 
 
-def facts(results: Results) -> list[tuple[str, str]]:
+def origins(results: Results) -> list[tuple[str, str]]:
     """Name and value of every fact, in reading order."""
     runs = results.runs
-    seconds = float(pd.to_numeric(runs["seconds"]).fillna(0).sum())
-    found = [
-        ("Studies", _listed(pd.Series([spec.name for spec in results.specs]))),
-        ("Commit", _listed(runs["commit"])),
-        ("Seeds", _listed(runs["seed"])),
-        ("Machines", _listed(runs["host"])),
-        ("Devices", _listed(runs["device"])),
-        ("Device time of all runs", f"{seconds / 3600:.2f} h ({seconds:,.0f} s), failed runs and teachers included"),
+    return [
+        ("Studies", _known(pd.Series([spec.name for spec in results.specs]))),
+        ("Commit", _known(runs["commit"])),
+        ("Seeds", _known(runs["seed"])),
+        ("Machines", _known(runs["host"])),
+        ("Devices", _known(runs["device"])),
+        ("Device time of all runs", _device_time(results)),
         ("Peak memory of a run", _peak(runs)),
         ("First and last start", _period(runs["started"])),
         ("Versions", _versions(runs)),
+        *_teachers(results),
     ]
-    for teacher in teachers(runs).to_dict("records"):
-        score = number(teacher.get(f"metrics.{results.metric}"))
-        found.append(("Teacher", f"{teacher['key']}, {metric_title(results.metric)} {score}"))
-    return found
 
 
-def _listed(values: pd.Series) -> str:
+def device_seconds(results: Results) -> tuple[float, float]:
+    """Seconds times devices: of the runs (failed ones and teachers included), and of attempts that were repeated."""
+    seconds = [
+        pd.to_numeric(part["seconds"]) * pd.to_numeric(part["devices"]) for part in (results.runs, results.retried)
+    ]
+    return float(seconds[0].sum()), float(seconds[1].sum())
+
+
+def _device_time(results: Results) -> str:
+    own, lost = device_seconds(results)
+    attempts = len(results.retried)
+    again = f", {lost:,.0f} s of them in {attempts} failed attempts that were repeated" if attempts else ""
+    return (
+        f"{(own + lost) / 3600:.2f} h ({own + lost:,.0f} s), every device of a run counted, failed runs and teachers "
+        f"included{again}"
+    )
+
+
+def _teachers(results: Results) -> Iterator[tuple[str, str]]:
+    found = all_teachers(results.runs)
+    for teacher in found[found["status"] == "finished"].to_dict("records"):
+        for metric in (part.metric for part in results.by_metric):
+            score = number(teacher.get(f"metrics.{metric.name}"))
+            yield "Teacher", f"{teacher['key']}, {with_unit(metric.title, metric.unit)} {score}"
+
+
+def _known(values: pd.Series) -> str:
     known = sorted({value for value in values.dropna() if value != ""})
     return ", ".join(map(str, known)) or DASH
 
@@ -44,4 +69,4 @@ def _period(started: pd.Series) -> str:
 
 def _versions(runs: pd.DataFrame) -> str:
     columns = sorted(column for column in runs.columns if column.startswith("versions."))
-    return "; ".join(f"{column.removeprefix('versions.')} {_listed(runs[column])}" for column in columns) or DASH
+    return "; ".join(f"{column.removeprefix('versions.')} {_known(runs[column])}" for column in columns) or DASH

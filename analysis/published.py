@@ -1,17 +1,22 @@
-"""The paper's numbers (PointDistiller, CVPR 2023, Tables 1 to 5), always shown as what they are: full KITTI.
+"""The paper's numbers (PointDistiller, CVPR 2023, Tables 1 to 5), and which of our rows they may stand beside.
 
 `published.csv`: table, task, dataset, detector, compression, method, local, reweight, metric, value; metrics under the
 names of our records (AP40 in percent), and `gflops`, `params_m` (millions) of the detectors. Values as printed, also
 where the paper's own columns do not add up to its mAP.
+
+The one file of this room that knows names of data sets, metrics and parameters: it holds what one paper printed of
+one method on two data sets, and those are their names.
 """
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-LABEL = "paper, full KITTI"
+from analysis.wording import flag
 
 AUTHORS = {
     "fitnet": "Romero et al.",
@@ -25,6 +30,35 @@ AUTHORS = {
 }
 """What Table 3 calls the methods."""
 
+DATASETS = {"nuscenes": "nuScenes"}
+"""Ours -> the paper's; every other data set is compared with KITTI, as the same setting or another."""
+
+SETTINGS: dict[str, dict[str, float]] = {
+    "pointpillars": {"neighbors": 128, "samples": 6000},
+    "second": {"neighbors": 128, "samples": 256},
+    "pointrcnn": {"neighbors": 128, "samples": 6000},
+}
+"""K and N by detector. The paper's text names both and gives no value; these are what its released code runs (commit
+a5dc465baea5, `voxelnet.py` and `point_rcnn.py`, which take no notice of the configs beside them). Its tau differs from
+detector to detector and is not in the paper, so no tau is compared."""
+
+SYMBOLS = {"neighbors": "K", "samples": "N"}
+ONLY_WITH = {"neighbors": "local"}
+"""K is read by LD only."""
+
+SIZE = "detector's size"
+"""How a difference in the detector itself is called: its costs are others then, too."""
+
+SWITCHES = ("local", "reweight")
+
+
+class Printed(NamedTuple):
+    """What the paper printed of a row, and in what its setting differs from ours; nothing where it is the same."""
+
+    values: dict[str, float]
+    of_student: dict[str, float]
+    differs: tuple[str, ...]
+
 
 @cache
 def _table() -> pd.DataFrame:
@@ -32,20 +66,55 @@ def _table() -> pd.DataFrame:
 
 
 @cache
-def _values() -> dict[tuple[str, float, str, bool, bool, str], float]:
-    rows = _table()[_table()["dataset"] == "KITTI"]
-    keys = zip(rows.detector, rows.compression, rows.method, rows.local, rows.reweight, rows.metric, strict=True)
+def _rows() -> dict[tuple[str, str, float, str, bool, bool], dict[str, float]]:
+    by = ["dataset", "detector", "compression", "method", *SWITCHES]
     return {
-        (str(detector), float(compression), str(method), bool(local), bool(reweight), str(metric)): float(value)
-        for (detector, compression, method, local, reweight, metric), value in zip(keys, rows.value, strict=True)
+        (str(data), str(detector), float(ratio), str(method), bool(local), bool(reweight)): dict(
+            zip(rows["metric"], rows["value"].astype(float), strict=True)
+        )
+        for (data, detector, ratio, method, local, reweight), rows in _table().groupby(by)
     }
 
 
-def published() -> pd.DataFrame:
+def printed_numbers() -> pd.DataFrame:
     """Every printed number, one row each."""
     return _table().copy()
 
 
 def paper_value(detector: str, compression: float, method: str, local: bool, reweight: bool, metric: str) -> float:
     """The paper's number on full KITTI for one row and metric; NaN where it printed none."""
-    return _values().get((detector, float(compression), method, local, reweight, metric), math.nan)
+    row = _rows().get(("KITTI", detector, float(compression), method, local, reweight), {})
+    return row.get(metric, math.nan)
+
+
+def printed_sizes(detector: str) -> list[float]:
+    """The compressions that the paper costs a detector at: 1 for the teacher, then its students; none it has not."""
+    table = _table()
+    found = table[(table["detector"] == detector) & (table["dataset"] == "KITTI") & (table["metric"] == "gflops")]
+    return sorted({float(compression) for compression in found["compression"]})
+
+
+def beside(run: Mapping[str, Any]) -> Printed | None:
+    """The paper's row of a run, or None where it has none.
+
+    Args:
+        run: columns of a run (`analysis/run_columns.py`).
+    """
+    data = DATASETS.get(str(run["dataset"]), "KITTI")
+    switches = [flag(run.get(f"parameters.{name}")) or False for name in SWITCHES]
+    at = (data, str(run["detector"]), float(run["compression"]))
+    values = _rows().get((*at, str(run["method"]), switches[0], switches[1]))
+    if values is None:
+        return None
+    return Printed(values, _rows().get((*at, "student", False, False), {}), tuple(_differences(run, data)))
+
+
+def _differences(run: Mapping[str, Any], data: str) -> list[str]:
+    found = [] if run["dataset"] == data.lower() else ["data set"]
+    found += [] if flag(run.get("full_size")) is not False else [SIZE]
+    stated = SETTINGS.get(str(run["detector"]), {}) if run["method"] == "pointdistiller" else {}
+    for name, value in stated.items():
+        read = name not in ONLY_WITH or flag(run.get(f"parameters.{ONLY_WITH[name]}"))
+        ours = pd.to_numeric(run.get(f"parameters.{name}"), errors="coerce")
+        found += [SYMBOLS[name]] if read and ours != value else []
+    return found

@@ -4,7 +4,7 @@
     report/tables/         <name>.csv (numbers), .md, .tex
     report/figures/        <name>.pdf, .png, .csv (exactly what is drawn)
 
-The same records give the same bytes. A figure without data is a sentence that says why.
+The same records give the same bytes. What has nothing to show is left out, and named at the end of the page.
 """
 
 import html
@@ -15,24 +15,25 @@ from typing import NamedTuple
 
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
-from analysis.provenance import facts
-from analysis.results import Results, load
-from analysis.wording import metric_title, missing_sentence
+from analysis.loading import load
+from analysis.provenance import origins
+from analysis.results import Results
+from analysis.wording import with_unit
 
 ROWS_ON_THE_PAGE = 500
 """Longer tables are cut on the page (never in their files), and say so."""
 
 
 FIRST, LAST = ("comparison", "compression", "ablation"), ("failures", "runs")
-"""Tables before the figures, and at the end; what has nothing to show stands behind what has."""
+"""Tables before the figures, and at the end."""
 
 
 class Part(NamedTuple):
-    """A table or figure on the page."""
+    """A table or figure on the page; one with nothing to show has no body, and a reason."""
 
     title: str
     body: str
-    empty: bool
+    why_empty: str = ""
 
 
 def write(study_folders: list[Path], into: Path | None = None) -> Path:
@@ -62,22 +63,23 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
         )
     ends = [tables.pop(name) for name in LAST]
     begins = [tables.pop(name) for name in FIRST]
-    parts = sorted([*begins, *figures.values(), *tables.values()], key=lambda part: part.empty)  # stable
-    sections = [("Answer", answer), *(part[:2] for part in [*parts, *ends])]
-    sections.append(("Where this comes from", _provenance(results)))
+    parts = [*begins, *figures.values(), *tables.values(), *ends]
+    sections = [("Answer", answer), *((part.title, part.body) for part in parts if part.body)]
+    absent = {part.title: part.why_empty for part in parts if not part.body}
+    sections.append(("Where this comes from", _provenance(results) + page.left_out(absent)))
     title = "Study: " + ", ".join(spec.name for spec in results.specs)
     index = folder / "index.html"
-    index.write_text(page.page(title, sections, _question(results)), encoding="utf-8")
+    index.write_text(page.document(title, sections, _question(results)), encoding="utf-8")
     return index
 
 
 def _table(module: ModuleType, name: str, results: Results, folder: Path) -> Part:
-    summary = module.summarise(results)
+    summary = module.summarize(results)
     stem = folder / "tables" / name
-    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     if summary.empty:
-        _remove(stem, ".md", ".tex")
-        return Part(module.TITLE, page.note(_why_empty(module, results)), True)
+        _remove(stem, ".csv", ".md", ".tex")
+        return Part(module.TITLE, "", module.EMPTY)
+    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     texts, caption = module.present(summary), module.caption(summary)
     stem.with_suffix(".md").write_text(f"{rendering.to_markdown(texts)}\n{caption}\n", encoding="utf-8")
     stem.with_suffix(".tex").write_text(rendering.to_latex(texts, caption), encoding="utf-8")
@@ -85,27 +87,21 @@ def _table(module: ModuleType, name: str, results: Results, folder: Path) -> Par
     if len(texts) > ROWS_ON_THE_PAGE:
         body += page.note(f"The first {ROWS_ON_THE_PAGE} of {len(texts)} rows; the files hold all.")
     links = {text: f"tables/{name}{end}" for text, end in (("CSV", ".csv"), ("Markdown", ".md"), ("LaTeX", ".tex"))}
-    return Part(module.TITLE, body + page.files(links), False)
+    return Part(module.TITLE, body + page.files(links))
 
 
 def _figure(module: ModuleType, name: str, results: Results, folder: Path) -> Part:
-    summary = module.summarise(results)
+    summary = module.summarize(results)
     stem = folder / "figures" / name
-    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     if summary.empty:
-        _remove(stem, ".pdf", ".png")
-        return Part(module.TITLE, page.note(_why_empty(module, results)), True)
+        _remove(stem, ".csv", ".pdf", ".png")
+        return Part(module.TITLE, "", module.EMPTY)
+    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     drawn = module.draw(summary)
     style.save(drawn, stem)
     links = {end.upper(): f"figures/{name}.{end}" for end in ("pdf", "png", "csv")}
     body = page.picture(style.svg(drawn), module.caption(summary), module.TITLE) + page.files(links)
-    return Part(module.TITLE, body, False)
-
-
-def _why_empty(module: ModuleType, results: Results) -> str:
-    expected = len(results.runs)
-    lost = expected - len(results.finished)
-    return f"{module.EMPTY} {missing_sentence(lost, expected)}" if lost else str(module.EMPTY)
+    return Part(module.TITLE, body)
 
 
 def _remove(stem: Path, *endings: str) -> None:
@@ -115,16 +111,18 @@ def _remove(stem: Path, *endings: str) -> None:
 
 def _question(results: Results) -> str:
     text = ""
-    for spec in results.specs:
+    for study in results.studies:
+        spec = study.specs[0]
         text += f'<p class="question">{html.escape(spec.question)}</p>\n'
         asked = [f"{_count(len(spec.points), 'fixed row')} on {_count(len(spec.seeds), 'seed')}"] if spec.points else []
         if spec.search is not None:
-            found = ((results.runs["study"] == spec.name) & (results.runs["label"] == "search")).sum()
+            found = (study.runs["role"] == "search").sum()
             asked.append(f"a search of {spec.search.trials} trials ({found} distinct runs recorded)")
         base = spec.base
         text += page.note(
-            f"Asked: {' and '.join(asked)}; judged by {metric_title(spec.metric)}. Base run: {base.detector.name}, "
-            f"{base.detector.compression:g}x compressed, {base.dataset.name} data, {base.training.epochs} epochs."
+            f"Asked: {' and '.join(asked)}; judged by {with_unit(study.metric.title, study.metric.unit)}. Base run: "
+            f"{base.detector.name}, {base.detector.compression:g}x compressed, {base.dataset.name} data, "
+            f"{base.training.epochs} epochs."
         )
         content = json.dumps(spec.model_dump(mode="json"), indent=1)
         text += page.folded(f"The whole question of “{spec.name}”: base run, rows, search space, budget", content)
@@ -132,7 +130,7 @@ def _question(results: Results) -> str:
 
 
 def _provenance(results: Results) -> str:
-    body = page.definitions(facts(results))
+    body = page.definitions(origins(results))
     keys = results.runs[["row", "seed", "key"]].astype(str).agg("  ".join, axis=1)
     body += page.folded(f"Config keys of all {len(keys)} runs (row, seed, key)", "\n".join(keys))
     if results.unreadable:

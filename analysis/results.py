@@ -1,64 +1,91 @@
 """From records to tidy tables: one row per run, one row per epoch; every column is named by its path in the record.
 
-Runs: `study`, `key`, `label`, `method`, `seed`, `detector`, `compression`, `dataset`, `status`, `error`, ... then
-`parameters.neighbors`, `metrics.mAP/3d/moderate` (AP in percent), `facts.gflops`, `versions.torch`. Three columns say
-which runs may be compared:
+Runs: `study`, `key`, `label`, `role`, `method`, `seed`, `detector`, `compression`, `dataset`, `status`, ... then
+`parameters.<name>`, `metrics.<name>` (in the metric's unit), `facts.gflops`, `versions.torch`. Three columns say which
+runs may be compared:
 
-    family     equal detector (whatever its compression) and data set: the runs that one teacher stands above
+    family     equal detector (whatever its compression) and data set
     setting    equal detector, compression, data set and training: runs that differ in the method and the seed only
-    variant    equal setting, method and parameters: runs that differ in the seed only; `row` is its name for people
+    variant    equal setting, method and parameters: runs that differ in the seed only, and each teacher alone;
+               `row` is its name for people
 
-Every finished, stopped and failed run is kept; a fixed row of a study that has no record yet is a run of status
-`not_run`. 10,000 records of 40 epochs are read in 13 s and 1.5 GB on one core
-(`tests/analysis/test_results.py` holds a bound).
+A student stands below the teacher of its `teacher_key`. Every finished and failed run is kept; a run that a study
+promised and that has no record yet is a run of status `not_run`.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
-from pydantic import ValidationError
 
-from analysis.columns import COST, epoch_table, run_row
-from analysis.not_run import not_run
-from study.nouns.config import TrialConfig
-from study.nouns.errors import InputError
-from study.nouns.promised import PlannedRun
-from study.nouns.records import RunRecord, StudyFiles, read_record
+from analysis.declarations import merged_metrics, merged_names, undeclared
+from analysis.not_run import Promised, not_run
+from analysis.row_names import ROWS, row_names
+from analysis.run_columns import COST, epoch_table, run_row
+from study.nouns.metrics import Metric
+from study.nouns.parameters import Called
+from study.nouns.records import RunRecord
 from study.nouns.spec import StudySpec
 
 IDENTITY = [
-    "study",
-    "key",
-    "role",
-    "label",
-    "row",
-    "method",
-    "seed",
-    "detector",
-    "compression",
-    "dataset",
-    "status",
-    "error",
-]
+    "study", "key", "label", "row", "role", "method", "seed", "detector", "compression", "full_size", "dataset",
+    "devices", "status", "error",
+]  # fmt: skip
 COMPARISON = ["family", "setting", "variant", "teacher_key"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
-    """All that is known of one or more studies. Tables and figures read it and leave it as it is."""
+    """All that is known of one or more studies. Tables and figures read it and leave it as it is.
+
+    `declared` and `called` are those of each record, `held` the keys of each study's runs, both by name;
+    `retried` holds seconds and devices of attempts that failed before another one.
+    """
 
     specs: tuple[StudySpec, ...]
     runs: pd.DataFrame
     epochs: pd.DataFrame
+    declared: Mapping[str, tuple[Metric, ...]]
+    called: Mapping[str, Mapping[str, Called]]
+    held: Mapping[str, frozenset[str]]
+    retried: pd.DataFrame
     unreadable: tuple[str, ...] = ()
 
     @property
-    def metric(self) -> str:
-        """Name of the metric that the (first) study was asked about."""
-        return self.specs[0].metric
+    def metric(self) -> Metric:
+        """What the study was asked about. Of several studies ask each (`studies`), as each has its own.
+
+        Raises:
+            ValueError: these studies were asked about different metrics.
+        """
+        (name,) = {spec.metric for spec in self.specs}
+        return next((metric for metric in self.metrics() if metric.name == name), undeclared(name))
+
+    @property
+    def studies(self) -> list["Results"]:
+        """The results of each study alone."""
+        return [self._only((spec,)) for spec in self.specs]
+
+    @property
+    def by_metric(self) -> list["Results"]:
+        """The results of the studies that were asked about the same metric, metric by metric."""
+        names = dict.fromkeys(spec.metric for spec in self.specs)
+        return [self._only(tuple(spec for spec in self.specs if spec.metric == name)) for name in names]
+
+    def metrics(self, runs: pd.DataFrame | None = None) -> tuple[Metric, ...]:
+        """What runs (all, unless given) declare; of runs that declare nothing, what others of their data set do."""
+        if runs is None:
+            return merged_metrics(self.declared.values())
+        near = self.runs[self.runs["dataset"].isin(runs["dataset"])]
+        for keys in (runs["key"], near["key"]):
+            if found := merged_metrics(self.declared[key] for key in keys if key in self.declared):
+                return found
+        return self.metrics()
+
+    def names(self, runs: pd.DataFrame | None = None) -> dict[str, Called]:
+        """How people call the values of runs (all, unless given), by dotted key."""
+        keys = self.called if runs is None else runs["key"]
+        return merged_names(self.called[key] for key in keys if key in self.called)
 
     @property
     def places(self) -> dict[str, int]:
@@ -67,129 +94,61 @@ class Results:
         return {label: place for place, label in enumerate(labels)}
 
     @property
-    def tuned(self) -> pd.DataFrame:
-        """All runs but those that only chose a weight."""
-        return self.runs[self.runs["role"] != "tuning"]
-
-    @property
     def rows(self) -> pd.DataFrame:
-        """The runs of teachers and of the studies' fixed rows: nothing that was tried in order to choose."""
-        return self.tuned[self.tuned["role"] != "search"]
+        """The runs of teachers and fixed rows, and repetitions of what a search found."""
+        return self.runs[self.runs["role"].isin(ROWS)]
 
     @property
     def finished(self) -> pd.DataFrame:
         """The runs whose results count."""
         return self.runs[self.runs["status"] == "finished"]
 
-
-def load(study_folders: Iterable[Path]) -> Results:
-    """Read studies, and the teachers they used, from their folders.
-
-    Records that cannot be read are named in `unreadable`; a run that two studies share counts once.
-
-    Raises:
-        InputError: a folder holds no readable study.json, a plan.json that is none, or no records folder.
-    """
-    specs: list[StudySpec] = []
-    records: dict[str, RunRecord] = {}
-    planned: list[tuple[str, PlannedRun]] = []
-    unreadable: list[str] = []
-    for folder in study_folders:
-        files = _study_files(Path(folder))
-        spec = _spec(files)
-        specs.append(spec)
-        plan = files.read_plan().runs
-        planned += [(spec.name, run) for run in plan]
-        own = list(_read(sorted(files.records.glob("*.json")), unreadable))
-        trained = _read(sorted(files.teachers().records.glob("*.json")), unreadable)
-        wanted = {record.teacher_key for record in own} | set(_teacher_keys(run.config for run in plan))
-        above = [one for one in trained if one.key in wanted]
-        for record in [*own, *above]:
-            if record.key not in records or records[record.key].status != "finished":
-                records[record.key] = record
-    if not specs:
-        raise InputError("a report needs at least one study folder, got none")
-    return results(tuple(specs), list(records.values()), planned, tuple(unreadable))
+    def _only(self, specs: tuple[StudySpec, ...]) -> "Results":
+        keys = frozenset[str]().union(*(self.held[spec.name] for spec in specs))
+        return replace(
+            self,
+            specs=specs,
+            runs=self.runs[self.runs["key"].isin(keys)],
+            epochs=self.epochs[self.epochs["key"].isin(keys)],
+            declared={key: value for key, value in self.declared.items() if key in keys},
+            called={key: value for key, value in self.called.items() if key in keys},
+        )
 
 
-def results(
+def tidy(
     specs: tuple[StudySpec, ...],
-    records: list[RunRecord],
-    planned: Iterable[tuple[str, PlannedRun]] = (),
+    records: Iterable[RunRecord],
+    asked: Iterable[Promised] = (),
     unreadable: tuple[str, ...] = (),
+    held: Mapping[str, frozenset[str]] | None = None,
+    retried: Iterable[RunRecord] = (),
 ) -> Results:
-    """The tidy tables of records already in memory, and of planned runs (with their study) that have none."""
-    rows = [run_row(record) for record in records]
-    rows += not_run(planned, [record.key for record in records])
-    runs = pd.DataFrame(rows)
+    """The tidy tables of records in memory, and of promised runs that have none.
+
+    Args:
+        specs: the studies.
+        records: one of each key.
+        asked: what the studies promised.
+        unreadable: why records could not be read.
+        held: by study, the keys of its runs; None: every study holds every run.
+        retried: attempts that failed before another one.
+    """
+    kept = sorted(records, key=lambda record: record.key)
+    runs = pd.DataFrame([*map(run_row, kept), *not_run(asked, [record.key for record in kept])])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
-    runs["row"] = _row_names(runs)
+    runs["row"] = row_names(runs)
     runs = runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)
-    return Results(specs, runs, epoch_table(records), unreadable)
-
-
-def teachers(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per finished teacher: its own run, or what its students noted of a teacher given as a checkpoint."""
-    trained = runs[(runs["method"] == "teacher") & (runs["status"] == "finished")]
-    noted = [column for column in runs.columns if column.startswith("facts.teacher/")]
-    students = runs[~runs["teacher_key"].isin(trained["key"])].dropna(subset=["teacher_key"])
-    if not noted or students.empty:
-        return trained
-    given = students.dropna(subset=noted, how="all").drop_duplicates(["family", "teacher_key"])
-    given = given[["study", "family", "detector", "dataset", "teacher_key", *noted]]
-    given = given.rename(columns={"teacher_key": "key"} | {name: f"metrics.{name[14:]}" for name in noted})
-    given = given.assign(method="teacher", status="finished", label="given", row="teacher (given checkpoint)")
-    given["variant"] = "given " + given["key"].astype(str)
-    return pd.concat([trained, given.loc[:, ~given.columns.duplicated()]], ignore_index=True)
-
-
-def _teacher_keys(planned: Iterable[TrialConfig]) -> Iterator[str]:
-    for config in planned:
-        if config.method == "teacher":
-            yield config.key  # a row of the study that is trained among the shared teachers
-        elif config.distills:
-            yield config.teacher_run().key
-
-
-def _study_files(folder: Path) -> StudyFiles:
-    folder = folder.absolute()
-    for name in ("study.json", "records"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder}: not the folder of a study: it holds no {name}")
-    return StudyFiles(folder.parent, folder.name)
-
-
-def _spec(files: StudyFiles) -> StudySpec:
-    try:
-        spec = files.read_study()
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{files.study_json}: not a study: {where}: {first['msg']}") from None
-    if spec is None:
-        raise InputError(f"{files.root}: not the folder of a study: it holds no study.json")
-    return spec
-
-
-def _read(paths: Iterable[Path], unreadable: list[str]) -> Iterator[RunRecord]:
-    for path in paths:
-        try:
-            yield read_record(path)
-        except (InputError, OSError) as error:
-            unreadable.append(str(error))
-
-
-def _row_names(runs: pd.DataFrame) -> pd.Series:
-    """The label of the variant's first run; with its detector, or its own digest, where that names two things."""
-    first = runs.sort_values(["study", "seed"], kind="stable").drop_duplicates("variant").to_dict("records")
-    names = {run["variant"]: str(run["label"]) for run in first}
-    chosen = {run["variant"] for run in first if run["role"] in ("search", "tuning")}
-    endings = (
-        {run["variant"]: f" ({run['detector']} {run['compression']:g}x)" for run in first},
-        {run["variant"]: f" [{run['variant'][:6]}]" for run in first},
+    attempts = pd.DataFrame(
+        [(record.key, record.seconds, record.config.training.devices) for record in retried],
+        columns=["key", "seconds", "devices"],
     )
-    for ending in endings:
-        count = Counter(name for variant, name in names.items() if variant not in chosen)
-        apart = [v for v, name in names.items() if count[name] > 1 and v not in chosen]
-        names |= {variant: names[variant] + ending[variant] for variant in apart}
-    return runs["variant"].map(names)
+    return Results(
+        specs=specs,
+        runs=runs,
+        epochs=epoch_table(kept),
+        declared={record.key: record.declared for record in kept if record.declared},
+        called={record.key: record.called for record in kept if record.called},
+        held=held or {spec.name: frozenset(runs["key"]) for spec in specs},
+        retried=attempts,
+        unreadable=unreadable,
+    )

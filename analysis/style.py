@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GRAY = "#CC79A7", "#56B4E9", "#000000", "#6B6B6B"
@@ -50,8 +50,13 @@ def applied() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_STYLE)
 
 
-def log_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic x axis over [low, high] with plain numbers, few enough not to touch."""
+def value_axis(axes: Axes, low: float, high: float) -> None:
+    """An x axis over [low, high] with plain numbers, few enough not to touch; logarithmic where all are positive."""
+    if low <= 0:
+        margin = 0.08 * (high - low) or 1.0
+        axes.set_xlim(low - margin, high + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        return
     axes.set_xscale("log")
     low, high = (low / 1.3, high * 1.3) if high > low else (low / 2.5, high * 2.5)
     axes.set_xlim(low, high)
@@ -61,6 +66,23 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\u2009")))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def legend_below(figure: Figure, columns: int, order: list[str] | None = None) -> None:
+    """One legend for all panels, each label once.
+
+    Args:
+        figure: with everything drawn.
+        columns: of the legend, at most.
+        order: of the labels; None is that of drawing.
+    """
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = [label for label in order or handles if label in handles]
+    figure.legend(
+        [handles[label] for label in labels], labels, loc="outside lower center", ncols=min(len(labels), columns)
+    )
 
 
 def save(figure: Figure, stem: Path) -> None:

@@ -1,41 +1,26 @@
-"""How metrics, rows and missing runs are called wherever people read them."""
+"""How numbers, switches and missing runs are written wherever people read them."""
 
 import math
 from typing import Any
 
 import pandas as pd
 
-TASKS = {"bev": "BEV", "3d": "3D"}
-CLASSES = ("Car", "Pedestrian", "Cyclist")
 DASH = "–"
-PARAMETERS = {"local": "LD", "reweight": "RL", "neighbors": "K", "samples": "N", "temperature": "τ"}
-"""PointDistiller's parameters, as the paper calls them."""
 
 
-def metric_title(metric: str) -> str:
-    """`mAP/3d/moderate` -> `3D mAP, moderate`; `bev/Car/hard` -> `BEV AP of cars, hard`; others as they are."""
-    parts = metric.split("/")
-    if len(parts) != 3:
-        return metric
-    if parts[0] == "mAP":
-        return f"{TASKS.get(parts[1], parts[1])} mAP, {parts[2]}"
-    return f"{TASKS.get(parts[0], parts[0])} AP of {parts[1].lower()}s, {parts[2]}"
+def with_unit(title: str, unit: str) -> str:
+    """A quantity with its unit, for an axis or a heading: `distance (m)`; the title alone without a unit."""
+    return f"{title} ({unit})" if unit else title
 
 
-def metric_in_text(metric: str) -> str:
-    """The metric within a sentence: `mAP/3d/moderate` -> `moderate 3D mAP`."""
-    title, comma, difficulty = metric_title(metric).partition(", ")
-    return f"{difficulty} {title}" if comma else title
+def capital(text: str) -> str:
+    """The text as a heading: its first letter large, the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
-def metric_axis(metric: str) -> str:
-    """The metric with its unit, for an axis."""
-    return f"{metric_title(metric)} (AP40, %)" if metric_unit(metric) else metric
-
-
-def metric_unit(metric: str) -> str:
-    """`AP40 (%)` for average precisions, nothing for others."""
-    return "AP40 (%)" if len(metric.split("/")) == 3 else ""
+def listed(names: list[str]) -> str:
+    """`a`; `a and b`; `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def flag(value: Any) -> bool | None:
@@ -44,7 +29,7 @@ def flag(value: Any) -> bool | None:
 
 
 def mark(value: Any) -> str:
-    """A switch as the paper's Table 5 prints it."""
+    """A switch as papers print it."""
     known = flag(value)
     return DASH if known is None else "✓" if known else "×"
 
@@ -57,7 +42,7 @@ def number(value: Any, digits: int = 1, sign: bool = False) -> str:
 
 
 def short(value: Any) -> str:
-    """A parameter in as few digits as tell it apart: 16, 0.53, true; a dash where there is none."""
+    """A value in as few digits as tell it apart: 16, 0.53, true; a dash where there is none."""
     if pd.isna(value):
         return DASH
     if isinstance(value, bool):

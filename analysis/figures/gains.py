@@ -1,6 +1,7 @@
 """What each method gains over the student without distillation: every seed a point, and the mean with its interval.
 
-One panel per task, one row of panels per setting in which at least two methods were run. Gains are paired on the seed.
+One panel per block of metrics, one row of panels per setting in which at least two methods were run. Gains are of the
+block's headline, paired on the seed, positive where the method is better.
 """
 
 from typing import Any
@@ -10,87 +11,97 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import style
+from analysis.declarations import better_sign, blocks_of
+from analysis.declared_table import counted, distilled, setting_name
 from analysis.intervals import paired_differences
 from analysis.results import Results
 from analysis.tables import comparison
-from analysis.variants import UNDISTILLED
-from analysis.wording import TASKS, missing_sentence
+from analysis.wording import with_unit
 
 TITLE = "Gain of each method"
 EMPTY = "No setting holds fixed rows of two distillation methods that can be compared with a student of the same seed."
 
-COLUMNS = ["setting", "name", "task", "row", "kind", "seed", "gain", "low", "high", "n", "missing"]
+COLUMNS = [
+    "setting", "name", "block", "axis", "variant", "row", "kind", "seed", "gain", "low", "high", "n", "missing",
+]  # fmt: skip
+PAPER, ELSEWHERE = "paper", "paper, other setting"
 
 
-def summarise(results: Results) -> pd.DataFrame:
-    """Tidy rows of kind run (one seed), mean (with its 95 % interval) and paper: gains in mAP, moderate."""
-    table = comparison.summarise(results)
+def summarize(results: Results) -> pd.DataFrame:
+    """Tidy rows of kind run (one seed), mean (with its 95 % interval), and the paper's in its setting or another."""
+    table = comparison.summarize(results)
     rows: list[dict[str, Any]] = []
-    for line in table[~table["method"].isin(UNDISTILLED)].to_dict("records") if len(table) else []:
-        name = f"{line['detector']} {line['compression']:g}x, {line['dataset']}"
-        common = {"setting": line["setting"], "name": name, "task": line["task"], "row": line["row"]}
-        common["missing"] = line["missing"]
-        for seed, gain in _gains(results, line).items():
-            rows.append(common | {"kind": "run", "seed": seed, "gain": gain, "n": 1})
+    for line in table.to_dict("records"):
+        if not distilled(line) or not line["headline"]:
+            continue
+        axis, gains = _gains(results, line)
+        common = {name: line[name] for name in ("setting", "block", "variant", "row", "missing")}
+        common |= {"name": setting_name(line), "axis": axis}
+        rows += [common | {"kind": "run", "seed": seed, "gain": gain, "n": 1} for seed, gain in gains.items()]
         mean = {"gain": line["gain_mean"], "low": line["gain_low"], "high": line["gain_high"], "n": line["gain_n"]}
         rows.append(common | {"kind": "mean"} | mean)
         if not pd.isna(line["paper_gain"]):
-            rows.append(common | {"kind": "paper", "gain": line["paper_gain"]})
+            rows.append(common | {"kind": ELSEWHERE if line["paper_differs"] else PAPER, "gain": line["paper_gain"]})
     found = pd.DataFrame(rows, columns=COLUMNS)
     return found if (found["kind"] == "run").any() else found.iloc[:0]
 
 
 def caption(summary: pd.DataFrame) -> str:
     """What is drawn, and how many runs are missing."""
-    rows = summary[summary["kind"] == "mean"].drop_duplicates(["setting", "row"])
-    there, missing = int(rows["n"].sum()), int(rows["missing"].sum())
+    crosses = summary["kind"].isin((PAPER, ELSEWHERE)).any()
     return (
         "Small points are single seeds, large ones their mean with its 95 % interval, which may go beyond the frame; "
-        "with one seed there is no interval. Crosses are the paper's gains, on full KITTI over its own student. "
-        f"{missing_sentence(missing, there + missing)}"
+        "with one seed there is no interval. To the right is better. "
+        f"{'Crosses are the gains that the paper prints, over its own student. ' if crosses else ''}"
+        f"{counted(summary[summary['kind'] == 'mean'], ['setting', 'variant'])}"
     )
 
 
 def draw(summary: pd.DataFrame) -> Figure:
-    """One panel per task, one row of panels per setting; the methods from above in the order of the study."""
-    settings, tasks = list(summary["setting"].unique()), list(TASKS)
+    """One panel per block, one row of panels per setting; the methods from above in the order of the study."""
+    settings, blocks = list(summary["setting"].unique()), list(summary["block"].unique())
     methods = [list(dict.fromkeys(summary.loc[summary["setting"] == setting, "row"])) for setting in settings]
     heights = [0.75 + 0.19 * len(rows) for rows in methods]
     with style.applied():
         figure = Figure(figsize=(style.PAGE_WIDTH, 0.5 + sum(heights)), layout="constrained")
-        grid = figure.subplots(len(settings), len(tasks), squeeze=False, sharey="row", height_ratios=heights)
+        grid = figure.subplots(len(settings), len(blocks), squeeze=False, sharey="row", height_ratios=heights)
         for setting, rows, line in zip(settings, methods, grid, strict=True):
             of_setting = summary[summary["setting"] == setting]
-            for task, axes in zip(tasks, line, strict=True):
-                _draw_panel(axes, of_setting[of_setting["task"] == task], rows)
-                axes.set_xlabel(f"gain in {TASKS[task]} mAP, moderate")
+            for block, axes in zip(blocks, line, strict=True):
+                _draw_panel(axes, of_setting[of_setting["block"] == block], rows)
+                axes.set_xlabel(summary.loc[summary["block"] == block, "axis"].iloc[0])
             line[0].set_ylabel("method")
             if len(settings) > 1:
                 line[0].set_title(of_setting["name"].iloc[0], loc="left")
-        handles: dict[str, Any] = {}
-        for axes in grid.flat:
-            handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+        style.legend_below(figure, 3)
     return figure
 
 
-def _gains(results: Results, line: dict[str, Any]) -> pd.Series:
-    runs = results.rows[(results.rows["setting"] == line["setting"]) & (results.rows["status"] == "finished")]
+def _gains(results: Results, line: dict[str, Any]) -> tuple[str, pd.Series]:
+    """The axis of a row's block, and the row's gain by seed."""
+    rows = results.rows
+    runs = rows[(rows["setting"] == line["setting"]) & (rows["status"] == "finished")]
+    block = next(block for block in blocks_of(results.metrics(runs)) if block.title == line["block"])
+    headline = block.headline
+    if headline is None:
+        return "gain", pd.Series(dtype=float)
     student = runs[runs["method"] == "student"]
-    return paired_differences(runs[runs["row"] == line["row"]], student, f"metrics.mAP/{line['task']}/moderate")
+    raw = paired_differences(runs[runs["variant"] == line["variant"]], student, f"metrics.{headline.name}")
+    return with_unit(f"gain in {headline.title}", headline.unit), better_sign(headline) * raw
 
 
 def _draw_panel(axes: Axes, panel: pd.DataFrame, rows: list[str]) -> None:
     place = {row: index for index, row in enumerate(rows)}
-    runs, means, paper = (panel[(panel["kind"] == kind) & panel["gain"].notna()] for kind in ("run", "mean", "paper"))
+    known = panel[panel["gain"].notna()]
+    runs, means = known[known["kind"] == "run"], known[known["kind"] == "mean"]
     axes.axvline(0, color=style.GRAY, linewidth=1.0, label="student without distillation")
     axes.scatter(runs["gain"], runs["row"].map(place) + 0.22, s=9, color=style.SKY, linewidths=0, label="one seed")
-    axes.scatter(
-        paper["gain"], paper["row"].map(place), s=26, marker="x", color=style.VERMILION, linewidths=1.1,
-        label="paper, full KITTI",
-    )  # fmt: skip
-    shown = panel["gain"].dropna()
-    low, high = min(0.0, shown.min()), max(0.0, shown.max())
+    for kind, color in ((PAPER, style.VERMILION), (ELSEWHERE, style.ORANGE)):
+        printed = known[known["kind"] == kind]
+        if len(printed):
+            look: dict[str, Any] = {"s": 26, "marker": "x", "color": color, "linewidths": 1.1, "label": kind}
+            axes.scatter(printed["gain"], printed["row"].map(place), **look)
+    low, high = min([0.0, *known["gain"]]), max([0.0, *known["gain"]])
     margin = 0.25 * (high - low) or 1.0
     axes.set_xlim(low - margin, high + margin)
     for mean in means.dropna(subset=["low"]).itertuples():

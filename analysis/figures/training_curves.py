@@ -1,11 +1,12 @@
-"""How training went: the detection loss, its terms, the distillation loss and the AP against the epoch, per row.
+"""How training went: the detection loss, its terms, the distillation loss and the study's metric against the epoch.
 
-Thin lines are runs, a thick line is the mean over the seeds of a row. Every loss whose name begins with `kd_` is a
-distillation term; they are weighted as they were added, so their sum is what distillation asked for.
+Thin lines are runs, a thick line is the mean over the seeds of a row. Terms of distillation are weighted as they were
+added, so their sum is what distillation asked for.
 """
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,7 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import style
 from analysis.results import Results
-from analysis.wording import metric_title, metric_unit, missing_sentence
+from analysis.step_costs import DISTILLATION
+from analysis.wording import capital, missing_sentence
+from study.nouns.config import UNDISTILLED
 
 TITLE = "Training curves"
 EMPTY = "No finished run of a fixed row has kept epochs."
@@ -22,34 +25,46 @@ EMPTY = "No finished run of a fixed row has kept epochs."
 ROWS = 8
 """Rows drawn at most: more colors cannot be told apart. The caption says how many are left out."""
 
-DETECTION = "detection loss"
-DISTILLATION = "distillation loss"
-COLUMNS = ["row", "kind", "key", "seed", "quantity", "epoch", "value", "n", "missing", "rows_left_out", "metric"]
-METHODS = ("teacher", "student")
+COLUMNS = ["row", "kind", "key", "seed", "quantity", "axis", "epoch", "value", "n", "missing", "rows_left_out"]
 
 
-def summarise(results: Results) -> pd.DataFrame:
+class Quantity(NamedTuple):
+    """One panel: what it shows, the label of its axis, and a value per epoch of every run."""
+
+    title: str
+    axis: str
+    values: pd.Series
+
+
+def summarize(results: Results) -> pd.DataFrame:
     """Tidy rows (kind run or mean): quantity (detection loss, a loss term, distillation loss, metric), epoch, value."""
     places = results.places
     fixed = results.rows
     order = {
-        run["row"]: (METHODS.index(run["method"]) if run["method"] in METHODS else 2, places.get(run["label"], 0))
+        run["row"]: (
+            UNDISTILLED.index(run["method"]) if run["method"] in UNDISTILLED else 2,
+            places.get(run["label"], 0),
+        )
         for run in fixed[["row", "method", "label"]].to_dict("records")
     }
     finished = fixed[(fixed["status"] == "finished") & fixed["key"].isin(results.epochs["key"])]
     rows = sorted(finished["row"].unique(), key=lambda row: (*order[row], row))
     shown = finished[finished["row"].isin(rows[:ROWS])]
-    curves = _quantities(results.epochs[results.epochs["key"].isin(shown["key"])], results.metric)
-    if curves.empty:
+    epochs = results.epochs[results.epochs["key"].isin(shown["key"])]
+    parts = [
+        epochs[["key", "epoch"]].assign(quantity=one.title, axis=one.axis, value=one.values).dropna(subset=["value"])
+        for one in [*_losses(epochs), *_metrics(results, epochs)]
+    ]
+    if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    curves = curves.merge(shown[["key", "row", "seed"]], on="key").assign(kind="run", n=1)
-    means = curves.groupby(["row", "quantity", "epoch"], sort=False)["value"].agg(["mean", "count"]).reset_index()
+    curves = pd.concat(parts, ignore_index=True).merge(shown[["key", "row", "seed"]], on="key").assign(kind="run", n=1)
+    by = ["row", "quantity", "axis", "epoch"]
+    means = curves.groupby(by, sort=False)["value"].agg(["mean", "count"]).reset_index()
     means = means.rename(columns={"mean": "value", "count": "n"}).assign(kind="mean")
     table = pd.concat([curves, means], ignore_index=True)
     lost = fixed[fixed["status"] != "finished"].groupby("row").size()
     table["missing"] = table["row"].map(lost).fillna(0).astype(int)
     table["rows_left_out"] = max(len(rows) - ROWS, 0)
-    table["metric"] = results.metric
     quantities = list(dict.fromkeys(curves["quantity"]))
     at = table.assign(a=table["row"].map(rows.index), b=table["quantity"].map(quantities.index))
     at = at.sort_values(["b", "a", "kind", "seed", "key", "epoch"], kind="stable")
@@ -74,46 +89,42 @@ def draw(summary: pd.DataFrame) -> Figure:
     quantities = list(dict.fromkeys(summary["quantity"]))
     rows = list(dict.fromkeys(summary["row"]))
     colors = dict(zip(rows, style.CYCLE, strict=False))
-    metric = summary["metric"].iloc[0]
     columns = min(3, len(quantities))
     lines = math.ceil(len(quantities) / columns)
     with style.applied():
         figure = Figure(figsize=(style.PAGE_WIDTH, 0.6 + 1.9 * lines), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
         for quantity, axes in zip(quantities, grid.flat, strict=False):
-            _draw_panel(axes, summary[summary["quantity"] == quantity], colors)
-            axes.set_title(metric_title(quantity))
-            axes.set_ylabel(metric_unit(metric) or metric if quantity == metric else "loss, mean of epoch")
+            panel = summary[summary["quantity"] == quantity]
+            _draw_panel(axes, panel, colors)
+            axes.set_title(quantity)
+            axes.set_ylabel(panel["axis"].iloc[0])
         for axes in list(grid.flat)[len(quantities) :]:
             axes.remove()
-        handles: dict[str, Any] = {}
-        for axes in figure.axes:
-            handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        ordered = {row: handles[row] for row in rows if row in handles}
-        figure.legend(ordered.values(), ordered.keys(), loc="outside lower center", ncols=min(len(ordered), 4))
+        style.legend_below(figure, 4, rows)
     return figure
 
 
-def _quantities(epochs: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _losses(epochs: pd.DataFrame) -> Iterator[Quantity]:
     losses = [name for name in epochs.columns if name.startswith("losses.") and epochs[name].notna().any()]
-    terms = [name.removeprefix("losses.") for name in losses]
-    distillation = [f"losses.{term}" for term in terms if term.startswith("kd_")]
-    own = [f"losses.{term}" for term in terms if "loss" in term and term != "loss" and not term.startswith("kd_")]
-    values: dict[str, pd.Series] = {}
+    distillation = [name for name in losses if name.startswith(DISTILLATION)]
+    own = [name for name in losses if "loss" in name.removeprefix("losses.") and name not in distillation]
+    own = [name for name in own if name != "losses.loss"]
+    axis = "loss, mean of epoch"
     if own:
-        values[DETECTION] = epochs[own].sum(axis=1, min_count=1)
-        values |= {name.removeprefix("losses."): epochs[name] for name in own if len(own) > 1}
+        yield Quantity("detection loss", axis, epochs[own].sum(axis=1, min_count=1))
+        for name in own if len(own) > 1 else []:
+            yield Quantity(name.removeprefix("losses."), axis, epochs[name])
     elif "losses.loss" in losses:
-        values[DETECTION] = epochs["losses.loss"] - epochs[distillation].sum(axis=1)
+        yield Quantity("detection loss", axis, epochs["losses.loss"] - epochs[distillation].sum(axis=1))
     if distillation:
-        values[DISTILLATION] = epochs[distillation].sum(axis=1, min_count=1)
-    if f"metrics.{metric}" in epochs:
-        values[metric] = epochs[f"metrics.{metric}"]
-    parts: list[Any] = [
-        epochs[["key", "epoch"]].assign(quantity=name, value=series).dropna(subset=["value"])
-        for name, series in values.items()
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        yield Quantity("distillation loss", axis, epochs[distillation].sum(axis=1, min_count=1))
+
+
+def _metrics(results: Results, epochs: pd.DataFrame) -> Iterator[Quantity]:
+    for metric in (part.metric for part in results.by_metric):
+        if f"metrics.{metric.name}" in epochs:
+            yield Quantity(capital(metric.title), metric.unit or metric.title, epochs[f"metrics.{metric.name}"])
 
 
 def _draw_panel(axes: Axes, panel: pd.DataFrame, colors: dict[str, str]) -> None:

@@ -8,14 +8,14 @@ from analysis.results import Results
 TITLE = "Runs that did not finish"
 EMPTY = "Every run finished."
 
-COLUMNS = ["study", "key", "label", "seed", "status", "epochs_done", "host", "error"]
+COLUMNS = ["study", "key", "row", "role", "seed", "status", "epochs_done", "host", "error"]
 REASONS = {
     "failed": "failed without a message",
     NOT_RUN: "no record yet: interrupted, or still to run",
 }
 
 
-def summarise(results: Results) -> pd.DataFrame:
+def summarize(results: Results) -> pd.DataFrame:
     """One row per failed, stopped or missing run."""
     table = results.runs.loc[results.runs["status"] != "finished", COLUMNS].reset_index(drop=True)
     table["error"] = table["error"].astype(object).where(table["error"].notna(), table["status"].map(REASONS))
@@ -31,7 +31,7 @@ def caption(summary: pd.DataFrame) -> str:
 
 def present(summary: pd.DataFrame) -> pd.DataFrame:
     """As it is, in words."""
-    table = summary[["key", "label", "seed", "status", "epochs_done", "error"]].copy()
+    table = summary[["key", "row", "seed", "status", "epochs_done", "error"]].copy()
     table["status"] = table["status"].str.replace("_", " ")
     table["epochs_done"] = table["epochs_done"].fillna(0).astype(int)
     table.columns = pd.Index(["Key", "Row", "Seed", "Status", "Epochs done", "Reason"])

@@ -5,14 +5,14 @@ from pathlib import Path
 import made_up_study
 import pytest
 
-from analysis.results import Results, results
+from analysis.results import Results, tidy
 
 
 @pytest.fixture
 def full() -> Results:
     """Five fixed rows on two seeds (one failed), twelve search runs (one failed), the teacher."""
     asked = made_up_study.spec()
-    return results((asked,), made_up_study.records(asked))
+    return tidy((asked,), made_up_study.records(asked))
 
 
 @pytest.fixture

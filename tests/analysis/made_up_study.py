@@ -6,15 +6,18 @@ of the seed, so that means, gains and curves look as they do in a real study.
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from analysis.not_run import Promised
 from study.nouns.config import TeacherConfig, TrainingConfig, TrialConfig
+from study.nouns.metrics import Metric
 from study.nouns.overrides import override
-from study.nouns.promised import Plan, PlannedRun
-from study.nouns.records import EpochRecord, RunRecord, StudyFiles
+from study.nouns.parameters import Called
+from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from study.nouns.spec import Point, SearchSpace, StudySpec
 from study.planning.plan import expand
 
@@ -25,6 +28,15 @@ BASE = TrialConfig(
     training=TRAINING,
     teacher=TeacherConfig(training=TRAINING),
 )
+CALLED = {
+    "parameters.local": Called(symbol="LD", title="local distillation", switch=True),
+    "parameters.reweight": Called(symbol="RL", title="reweighting", switch=True),
+    "parameters.neighbors": Called(symbol="K", title="neighbors per local graph"),
+    "parameters.samples": Called(symbol="N", title="distilled rows per frame"),
+    "parameters.temperature": Called(symbol="τ", title="temperature", unit="points per pillar"),
+}
+"""What PointDistiller calls its values."""
+
 LOCAL, REWEIGHT = "parameters.local", "parameters.reweight"
 POINTS = (
     Point(label="student", set={"method": "student", "parameters": {}}),
@@ -62,19 +74,38 @@ def whole(**changes: Any) -> StudySpec:
     return spec(points=(*POINTS, *METHODS, *SMALL), **changes)
 
 
-def record(config: TrialConfig, label: str, status: str = "finished", **changes: Any) -> RunRecord:
-    """One run; a failed one has an error and no metrics."""
+@cache
+def declared() -> tuple[Metric, ...]:
+    """What KITTI's evaluator declares: two blocks of moderate APs, the other difficulties in no table."""
+    found = []
+    for task, block in (("bev", "BEV"), ("3d", "3D")):
+        for difficulty in ("moderate", "easy", "hard"):
+            for column in ("Car", "Pedestrian", "Cyclist", "mAP"):
+                mean = column == "mAP"
+                name = f"mAP/{task}/{difficulty}" if mean else f"{task}/{column}/{difficulty}"
+                title = f"{difficulty} {block} {'mAP' if mean else f'AP of {column.lower()}s'}"
+                shown = {"block": block, "headline": mean} if difficulty == "moderate" else {}
+                found.append(Metric(name=name, title=title, unit="AP40, %", low=0, high=100, column=column, **shown))
+    return tuple(found)
+
+
+def record(
+    config: TrialConfig, label: str, status: str = "finished", role: Role | None = None, **changes: Any
+) -> RunRecord:
+    """One run; a failed one has an error, no metrics, and declares none."""
     score = _score(config)
     done = status == "finished"
     content: dict[str, Any] = {
         "key": config.key,
         "study": "teachers" if config.method == "teacher" else "quickstart",
         "label": label,
-        "role": "teacher" if config.method == "teacher" else "row",
+        "role": role or ("teacher" if config.method == "teacher" else "row"),
         "config": config,
         "status": status,
         "error": None if done else "RuntimeError: loss is not finite at step 12 (<nan> & so on)",
         "metrics": _metrics(score) if done else {},
+        "declared": declared() if done else (),
+        "called": CALLED if config.method == "pointdistiller" else {},
         "epochs": _epochs(config, score, config.training.epochs if done else 1),
         "teacher_key": config.teacher_run().key if config.distills else None,
         "facts": {"steps": 300.0},
@@ -89,21 +120,25 @@ def record(config: TrialConfig, label: str, status: str = "finished", **changes:
     return RunRecord(**(content | changes))
 
 
-def planned(asked: StudySpec) -> list[tuple[str, PlannedRun]]:
-    """The study and every fixed row of it on every seed."""
-    return [(asked.name, run) for run in expand(asked, lambda config: config)]
+def planned(asked: StudySpec) -> list[Promised]:
+    """Every fixed row on every seed."""
+    return [
+        Promised(asked.name, point.label, override(asked.base, {**point.set, "seed": seed}))
+        for point in asked.points
+        for seed in asked.seeds
+    ]
 
 
 def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12) -> list[RunRecord]:
     """The teacher, every fixed row on every seed (rows in `fail` failed on the last), a search with one failure."""
     made = [record(BASE.teacher_run(), "teacher")]
-    for _, run in planned(asked):
-        failed = run.label in fail and run.config.seed == asked.seeds[-1]
-        made.append(record(run.config, run.label, "failed" if failed else "finished"))
+    for _, label, config, _ in planned(asked):
+        failed = label in fail and config.seed == asked.seeds[-1]
+        made.append(record(config, label, "failed" if failed else "finished"))
     for point in asked.points:
-        made += [record(config, point.label, status, role="tuning") for config, status in _tries(asked, point)]
+        made += [record(config, point.label, status, "tuning") for config, status in _tries(asked, point)]
     for trial in range(search):
-        made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished", role="search"))
+        made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished", "search"))
     return made
 
 
@@ -111,7 +146,7 @@ def write(results: Path, asked: StudySpec, kept: list[RunRecord]) -> Path:
     """The study's folder as `run` leaves it."""
     files = StudyFiles(results, asked.name)
     files.write_study(asked)
-    files.write_plan(Plan(runs=tuple(run for _, run in planned(asked))))
+    files.write_plan((run.label, run.config) for run in planned(asked))
     files.records.mkdir(parents=True, exist_ok=True)
     for one in kept:
         (files.teachers() if one.config.method == "teacher" else files).write(one)

@@ -7,8 +7,8 @@ import pytest
 
 from analysis.answers import sentences
 from analysis.figures import gains, sensitivity, training_curves
-from analysis.published import published
-from analysis.results import results
+from analysis.published import printed_numbers
+from analysis.results import tidy
 from analysis.tables import ablation, comparison, compression
 from study.nouns.overrides import override
 from study.nouns.spec import Point
@@ -19,7 +19,7 @@ METHODS = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "c
 @pytest.fixture
 def whole():
     asked = made_up.whole(seeds=(0, 1, 2))
-    return results((asked,), made_up.records(asked, fail=("crd",)), made_up.planned(asked))
+    return tidy((asked,), made_up.records(asked, fail=("crd",)), made_up.planned(asked))
 
 
 def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
@@ -27,40 +27,39 @@ def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
     points = tuple(Point(label=name, set={"method": name, "parameters": {}}) for name in (*scores, *missing))
     asked = made_up.spec(points=points, seeds=(0, 1, 2))
     kept = []
-    for _, run in made_up.planned(asked):
-        label, config = run.label, run.config
+    for _, label, config, _ in made_up.planned(asked):
         if label in missing:
             kept.append(made_up.record(config, label, "failed"))
         elif config.seed < len(scores[label]):
             kept.append(made_up.record(config, label, metrics={"mAP/3d/moderate": scores[label][config.seed]}))
-    return results((asked,), kept, made_up.planned(asked))
+    return tidy((asked,), kept, made_up.planned(asked))
 
 
-def of(summary, row, task="3d"):
-    return summary[(summary["row"] == row) & (summary["task"] == task)].iloc[0]
+def of(summary, row, block="3D"):
+    return summary[(summary["row"] == row) & (summary["block"] == block)].iloc[0]
 
 
 def test_every_methods_gain_is_paired_with_its_interval():
     scores = {"student": [30.0, 42.0, 54.0], "fitnet": [32.0, 45.0, 58.0], "crd": [29.0, 42.0, 55.0]}
-    row = of(comparison.summarise(compared(scores)), "fitnet")
+    row = of(comparison.summarize(compared(scores)), "fitnet")
     assert (row["gain_n"], row["gain_mean"], row["gain_std"]) == (3, 3.0, 1.0)
     assert (row["gain_low"], row["gain_high"]) == (pytest.approx(0.516, abs=1e-3), pytest.approx(5.484, abs=1e-3))
 
 
 def test_rows_stand_in_the_order_of_the_study_after_teacher_and_student(whole):
-    summary = comparison.summarise(whole)
-    rows = summary.loc[summary["task"] == "bev", "row"].tolist()
+    summary = comparison.summarize(whole)
+    rows = summary.loc[summary["block"] == "BEV", "row"].tolist()
     assert rows == ["teacher", "student", "PD, no switch", "LD", "RL", "LD + RL", "fitnet", "crd"]
 
 
 def test_one_method_alone_is_no_comparison():
-    assert comparison.summarise(compared({"student": [30.0], "fitnet": [31.0]})).empty
+    assert comparison.summarize(compared({"student": [30.0], "fitnet": [31.0]})).empty
 
 
 def test_the_tuned_weight_stands_beside_its_default_and_its_tries(whole):
-    row = of(comparison.summarise(whole), "fitnet")
+    row = of(comparison.summarize(whole), "fitnet")
     assert (row["weight"], row["weight_ratio"], row["tuning_runs"], row["tuning_missing"]) == (0.5, 0.5, 2, 1)
-    texts = comparison.present(comparison.summarise(whole)).set_index("Row").loc["fitnet"].iloc[0]
+    texts = comparison.present(comparison.summarize(whole)).set_index("Row").loc["fitnet"].iloc[0]
     assert texts[["Weight", "× default", "Tuning runs"]].tolist() == ["0.5", "0.5", "2 of 3"]
 
 
@@ -69,29 +68,29 @@ def test_losses_are_compared_at_the_last_epoch(whole):
     last = whole.epochs[whole.epochs["key"].isin(keys) & (whole.epochs["epoch"] == 6)]
     kd = last["losses.kd_loss_local"]
     expected = (kd / (last["losses.loss"] - kd)).mean()
-    assert of(comparison.summarise(whole), "fitnet")["loss_ratio"] == pytest.approx(expected)
+    assert of(comparison.summarize(whole), "fitnet")["loss_ratio"] == pytest.approx(expected)
 
 
 def test_costs_are_relative_to_the_student_without_distillation(whole):
-    row = of(comparison.summarise(whole), "fitnet")
+    row = of(comparison.summarize(whole), "fitnet")
     assert (row["step_ratio"], row["memory_ratio"]) == (pytest.approx(0.1 / 0.08), 1.0)
-    texts = comparison.present(comparison.summarise(whole)).set_index("Row").loc["fitnet"].iloc[0]
+    texts = comparison.present(comparison.summarize(whole)).set_index("Row").loc["fitnet"].iloc[0]
     assert texts["Step time"] == "1.25 ×"
 
 
 def test_failed_and_missing_cells_say_so():
     scores = {"student": [30.0, 31.0, 32.0], "fitnet": [31.0], "ofd": []}
-    table = comparison.present(comparison.summarise(compared(scores, missing=("crd",)))).set_index("Row")
-    of_3d = table[table["Task"] == "3D"]
+    table = comparison.present(comparison.summarize(compared(scores, missing=("crd",)))).set_index("Row")
+    of_3d = table[table["Metrics"] == "3D"]
     assert of_3d.loc["fitnet", ["mAP", "Runs"]].tolist() == ["31.0 ± n/a", "1 of 3"]
     assert of_3d.loc["ofd", ["mAP", "Gain (same seeds)", "Runs"]].tolist() == ["not run", "not run", "0 of 3"]
     assert of_3d.loc["crd", ["mAP", "Gain (same seeds)", "Runs"]].tolist() == ["failed", "failed", "0 of 3, 3 failed"]
 
 
 def test_the_papers_row_stands_beside_every_method():
-    summary = comparison.summarise(compared({name: [30.0] for name in ("student", *METHODS)}))
-    printed = published().query("table == 3 and metric == 'mAP/3d/moderate'").set_index("method")["value"]
-    ours = {name: of(summary, name)["paper_mAP"] for name in METHODS}
+    summary = comparison.summarize(compared({name: [30.0] for name in ("student", *METHODS)}))
+    printed = printed_numbers().query("table == 3 and metric == 'mAP/3d/moderate'").set_index("method")["value"]
+    ours = {name: of(summary, name)["paper.mAP"] for name in METHODS}
     assert ours == {name: printed[name] for name in METHODS}
     assert of(summary, "ofd")["paper_gain"] == pytest.approx(60.1 - 58.7)
 
@@ -103,36 +102,33 @@ def test_a_given_teacher_has_a_row_from_what_its_students_noted():
         made_up.record(override(config, {"method": name, "parameters": {}}), name, teacher_key="given", facts=facts)
         for name in ("fitnet", "crd")
     ]
-    summary = comparison.summarise(results((made_up.spec(),), kept))
-    assert of(summary, "teacher (given checkpoint)")["mAP_mean"] == 60.3
+    summary = comparison.summarize(tidy((made_up.spec(),), kept))
+    assert of(summary, "teacher (given checkpoint)")["metrics.mAP_mean"] == 60.3
 
 
 def test_runs_that_only_chose_a_weight_count_for_nothing_else(whole):
-    tries = (whole.runs["role"] == "tuning") & (whole.runs["label"] == "fitnet")
+    tries = (whole.runs["label"] == "fitnet") & (whole.runs["role"] == "tuning")
     assert tries.sum() == 3
     keys = set(whole.runs.loc[tries, "key"])
     assert not keys & set(whole.rows["key"])
-    assert not keys & set(training_curves.summarise(whole)["key"].dropna())
-    assert not keys & set(sensitivity.summarise(whole)["key"].dropna())
-    rows = [table.summarise(whole)["row"] for table in (comparison, ablation, compression)]
-    untuned = replace(whole, runs=whole.runs[whole.runs["role"] != "tuning"])
-    assert [list(row) for row in rows] == [
-        list(table.summarise(untuned)["row"]) for table in (comparison, ablation, compression)
-    ]
+    assert not keys & set(training_curves.summarize(whole)["key"].dropna())
+    assert not keys & set(sensitivity.summarize(whole)["key"].dropna())
+    for table in (comparison, ablation, compression):
+        assert not table.summarize(whole)["row"].str.startswith("tuning").any()
 
 
 def test_the_figure_draws_every_seed_and_the_tables_mean(whole):
-    summary = gains.summarise(whole)
-    fitnet = summary[(summary["row"] == "fitnet") & (summary["task"] == "3d")]
-    row = of(comparison.summarise(whole), "fitnet")
+    summary = gains.summarize(whole)
+    fitnet = summary[(summary["row"] == "fitnet") & (summary["block"] == "3D")]
+    row = of(comparison.summarize(whole), "fitnet")
     assert fitnet.loc[fitnet["kind"] == "run", "gain"].mean() == pytest.approx(row["gain_mean"])
     mean = fitnet[fitnet["kind"] == "mean"].iloc[0]
     assert (mean["low"], mean["high"]) == (row["gain_low"], row["gain_high"])
-    assert fitnet.loc[fitnet["kind"] == "paper", "gain"].tolist() == [0.0]
+    assert fitnet.loc[fitnet["kind"] == "paper, other setting", "gain"].tolist() == [0.0]
 
 
 def test_a_comparison_without_a_student_has_no_gains_to_draw():
-    assert gains.summarise(compared({"fitnet": [31.0], "crd": [32.0]})).empty
+    assert gains.summarize(compared({"fitnet": [31.0], "crd": [32.0]})).empty
 
 
 def test_the_answer_names_the_method_that_comes_first():
@@ -145,40 +141,43 @@ def test_the_answer_names_the_method_that_comes_first():
 
 
 def test_the_compression_holds_teachers_students_and_the_whole_method_by_size(whole):
-    summary = compression.summarise(whole)
-    assert summary[["compression", "row"]].to_numpy().tolist() == [
+    summary = compression.summarize(whole)
+    rows = summary.loc[summary["block"] == "3D", ["compression", "row"]]
+    assert rows.to_numpy().tolist() == [
         [1, "teacher"], [4, "student"], [4, "LD + RL"], [16, "student 16x"], [16, "LD + RL 16x"]
     ]  # fmt: skip
 
 
 def test_the_distance_from_the_teacher_is_a_difference_of_means(whole):
-    row = compression.summarise(whole).set_index("row").loc["student 16x"]
-    assert row["3d_from_teacher"] == pytest.approx(row["3d_mAP_mean"] - 52.0)
-    assert row["bev_from_teacher"] == pytest.approx(row["bev_mAP_mean"] - 58.0)
+    for block, teacher in (("3D", 52.0), ("BEV", 58.0)):
+        row = of(compression.summarize(whole), "student 16x", block)
+        assert row["from_teacher"] == pytest.approx(row["metrics.mAP_mean"] - teacher)
 
 
 def test_the_papers_sizes_and_gains_stand_beside_ours(whole):
-    row = compression.summarise(whole).set_index("row").loc["LD + RL 16x"]
-    assert (row["paper_gflops"], row["paper_params_m"]) == (2.5, 0.3)
-    assert row["bev_paper_gain"] == pytest.approx(63.5 - 61.8)
+    row = of(compression.summarize(whole), "LD + RL 16x", "BEV")
+    assert (row["paper.gflops"], row["paper.params_m"]) == (2.5, 0.3)
+    assert row["paper_gain"] == pytest.approx(63.5 - 61.8)
 
 
 def test_one_size_alone_is_no_compression(full):
-    assert compression.summarise(full).empty
+    assert compression.summarize(full).empty
 
 
 @pytest.mark.parametrize(
-    ("importance", "unit"),
-    [(["points"], "points per pillar"), (["feature"], "feature's unit"), (["points", "feature"], None)],
+    ("units", "label"),
+    [
+        (["points per pillar"], "τ: temperature (points per pillar)"),
+        (["feature's unit"], "τ: temperature (feature's unit)"),
+        (["points per pillar", "feature's unit"], "τ: temperature"),
+    ],
 )
-def test_the_axis_of_the_temperature_names_the_unit_of_the_importance(importance, unit):
-    configs = [
-        override(made_up.BASE, {"parameters.importance": kind, "parameters.temperature": tau})
-        for kind in importance
-        for tau in (1, 2)
-    ]
-    figure = sensitivity.draw(
-        sensitivity.summarise(results((made_up.spec(),), [made_up.record(c, "x") for c in configs]))
-    )
-    label = figure.axes[-1].get_xlabel()
-    assert label == ("τ: temperature" if unit is None else f"τ: temperature ({unit})")
+def test_an_axis_names_the_unit_that_all_of_its_runs_share(units, label):
+    kept = []
+    for unit in units:
+        for tau in (1, 2):
+            config = override(made_up.BASE, {"parameters.importance": unit, "parameters.temperature": tau})
+            tau_called = made_up.CALLED["parameters.temperature"].model_copy(update={"unit": unit})
+            kept.append(made_up.record(config, "x", called=made_up.CALLED | {"parameters.temperature": tau_called}))
+    figure = sensitivity.draw(sensitivity.summarize(tidy((made_up.spec(),), kept)))
+    assert figure.axes[-1].get_xlabel() == label

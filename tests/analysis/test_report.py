@@ -10,7 +10,8 @@ import pytest
 
 from analysis import listing, report
 from analysis.answers import sentences
-from analysis.results import results
+from analysis.results import tidy
+from analysis.tables import comparison
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
 
@@ -49,8 +50,7 @@ def test_the_report_holds_every_table_and_figure(study_folder):
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
     figures = {f"figures/{n}.{e}" for n in ("sensitivity", "training_curves") for e in ("pdf", "png", "csv")}
-    nothing_to_show = {"tables/comparison.csv", "tables/compression.csv", "figures/gains.csv"}
-    assert names == {"index.html"} | tables | figures | nothing_to_show
+    assert names == {"index.html"} | tables | figures
 
 
 def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
@@ -62,11 +62,20 @@ def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
         assert {path.name for path in (folder / kind).iterdir()} == {f"{name}.{end}" for name in parts for end in ends}
 
 
-def test_what_has_something_to_show_stands_before_what_has_not(study_folder):
+def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(study_folder):
     page = report.write([study_folder]).read_text()
     heads = re.findall(r"<h2>(.*?)</h2>", page)
-    assert heads.index("What each component adds") == 1
-    assert heads.index("How the methods compare") > heads.index("Training curves")
+    assert heads == [
+        "Answer", "What each component adds", "Sensitivity to the method&#x27;s values", "Training curves",
+        "Best runs of the search", "Runs that did not finish", "All runs", "Where this comes from",
+    ]  # fmt: skip
+    (line,) = re.findall(r"<p.*Left out.*</p>", page)
+    assert re.findall(r"<span[^>]*>(.*?)</span>", line) == [
+        "How the methods compare", "How small the detectors get", "Gain of each method"
+    ]  # fmt: skip
+    assert page.index(line) > page.index("<h2>Where this comes from")
+    assert comparison.EMPTY in line
+    assert page.count("No setting holds") == line.count("No setting holds")
 
 
 def test_the_page_loads_nothing_from_outside_itself(study_folder):
@@ -156,7 +165,7 @@ def said(scores: dict[str, list[float]]) -> str:
         for row, of_row in scores.items()
         for seed, score in enumerate(of_row)
     ]
-    return " ".join(sentences(results((asked,), kept)))
+    return " ".join(sentences(tidy((asked,), kept)))
 
 
 def test_one_seed_concludes_nothing():

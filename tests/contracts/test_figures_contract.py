@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
 from analysis import listing, rendering, style
-from analysis.results import Results, results
+from analysis.results import Results, tidy
 from tests.analysis import made_up_study as made_up
 
 FIGURES = sorted(listing.figures())
@@ -20,23 +20,23 @@ ALL = listing.tables() | listing.figures()
 
 def _full() -> Results:
     asked = made_up.whole()
-    return results((asked,), made_up.records(asked, fail=("LD", "crd", "LD + RL 16x")))
+    return tidy((asked,), made_up.records(asked, fail=("LD", "crd", "LD + RL 16x")))
 
 
 def _single() -> Results:
     asked = made_up.spec(seeds=(0,), points=(made_up.POINTS[-1],), search=None)
-    return results((asked,), [made_up.record(made_up.BASE, "LD + RL")])
+    return tidy((asked,), [made_up.record(made_up.BASE, "LD + RL")])
 
 
 def _without_metrics() -> Results:
     asked = made_up.spec(seeds=(0,))
     kept = [made_up.record(one.config, one.label, metrics={}, epochs=()) for one in made_up.records(asked)]
-    return results((asked,), kept)
+    return tidy((asked,), kept)
 
 
 def _empty() -> Results:
     asked = made_up.spec(points=(), trials=5)
-    return results((asked,), [])
+    return tidy((asked,), [])
 
 
 DATA: dict[str, Callable[[], Results]] = {
@@ -61,33 +61,33 @@ def figure(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.mark.parametrize("data", sorted(DATA))
 def test_a_summary_is_a_table_that_can_be_saved_and_read_again(part, data, tmp_path):
-    summary = part.summarise(DATA[data]())
+    summary = part.summarize(DATA[data]())
     path = tmp_path / "summary.csv"
     path.write_text(rendering.to_csv(summary))
     assert pd.read_csv(path).shape == summary.shape
 
 
 def test_no_data_make_an_empty_summary_and_a_reason(part):
-    assert part.summarise(_empty()).empty
+    assert part.summarize(_empty()).empty
     assert part.EMPTY.endswith(".")
 
 
 def test_the_same_data_in_another_order_make_the_same_csv(part):
     asked = made_up.whole()
     kept = made_up.records(asked)
-    texts = {rendering.to_csv(part.summarise(results((asked,), order))) for order in (kept, kept[::-1])}
+    texts = {rendering.to_csv(part.summarize(tidy((asked,), order))) for order in (kept, kept[::-1])}
     assert len(texts) == 1
 
 
 def test_the_input_is_left_as_it_was(part):
     given, untouched = _full(), _full()
-    part.summarise(given)
+    part.summarize(given)
     assert_frame_equal(given.runs, untouched.runs)
     assert_frame_equal(given.epochs, untouched.epochs)
 
 
 def test_the_caption_counts_the_missing_runs(part):
-    summary = part.summarise(_full())
+    summary = part.summarize(_full())
     assert summary["missing"].sum() > 0
     assert "missing" in part.caption(summary)
 
@@ -100,7 +100,7 @@ def test_every_part_names_itself(part):
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("data", ["full", "single", "without metrics"])
 def test_a_table_becomes_texts_without_holes(name, data):
-    summary = ALL[name].summarise(DATA[data]())
+    summary = ALL[name].summarize(DATA[data]())
     if summary.empty:
         pytest.skip(f"{name} has nothing to show of {data} data")
     texts = ALL[name].present(summary)
@@ -111,7 +111,7 @@ def test_a_table_becomes_texts_without_holes(name, data):
 
 def drawing(figure: ModuleType, data: str) -> Figure:
     """A figure of some data, or a skip where it has nothing to show of them."""
-    summary = figure.summarise(DATA[data]())
+    summary = figure.summarize(DATA[data]())
     if summary.empty:
         pytest.skip(f"{figure.__name__} has nothing to show of {data} data")
     drawn: Figure = figure.draw(summary)
@@ -149,5 +149,5 @@ def test_no_text_overlaps_another_or_leaves_the_figure(figure, data):
 
 def test_drawing_leaves_the_global_style_alone(figure):
     before = dict(matplotlib.rcParams)
-    figure.draw(figure.summarise(_full()))
+    figure.draw(figure.summarize(_full()))
     assert dict(matplotlib.rcParams) == before

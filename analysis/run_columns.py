@@ -16,12 +16,12 @@ COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started",
 
 
 def run_row(record: RunRecord) -> dict[str, Any]:
-    """Everything of a record but its epochs."""
+    """Everything of a record but its epochs and declarations."""
     row: dict[str, Any] = {"study": record.study, "key": record.key, "label": record.label or record.config.method}
-    row["role"] = record.role
-    row |= config_columns(record.config)
-    for name in ("status", "error", "teacher_key", *COST[1:]):
+    row |= {"role": record.role} | config_columns(record.config)
+    for name in ("status", "error", *COST[1:]):
         row[name] = getattr(record, name)
+    row["teacher_key"] = record.teacher_key or row["teacher_key"]
     row["epochs_done"] = len(record.epochs)
     for group in ("metrics", "facts", "versions"):
         row |= {f"{group}.{name}": value for name, value in getattr(record, group).items()}
@@ -33,16 +33,21 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
     identity = config.identity()
     detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
     setting = [identity["detector"], identity["dataset"], identity.get("training")]
+    shape = config.detector
+    teaches = config.method == "teacher"  # every teacher is its own variant: its students share its luck
+    variant = [setting, config.method, config.parameters, identity.get("teacher"), config.key if teaches else None]
     columns = {
         "method": config.method,
         "seed": config.seed,
-        "detector": config.detector.name,
-        "compression": 1.0 if config.method == "teacher" else config.detector.compression,
-        "width": config.detector.width,
+        "detector": shape.name,
+        "compression": 1.0 if teaches else shape.compression,
+        "full_size": shape.width == 1 and (shape.pillar, shape.points, shape.range) == (None, None, None),
         "dataset": config.dataset.name,
+        "devices": config.training.devices,
+        "teacher_key": config.teacher_run().key if config.distills else None,
         "family": digest([detector, identity["dataset"]]),
         "setting": digest(setting),
-        "variant": digest([setting, config.method, config.parameters, identity.get("teacher")]),
+        "variant": digest(variant),
     }
     for name, value in config.parameters.items():
         columns[f"parameters.{name}"] = json.dumps(value) if isinstance(value, list | dict) else value

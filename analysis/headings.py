@@ -1,0 +1,24 @@
+"""The headings of columns that records declare: kept in a summary's `attrs`, as its column names are paths."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.results import Results
+from analysis.wording import capital, mark, short, with_unit
+from study.nouns.metrics import Metric
+
+
+def of_values(results: Results, runs: pd.DataFrame) -> dict[str, str]:
+    """Dotted key -> symbol, of every value of runs that has a name for people and a column."""
+    return {key: called.symbol for key, called in results.names(runs).items() if key in runs}
+
+
+def of_metric(metric: Metric) -> str:
+    """A metric as a heading, with its unit."""
+    return with_unit(capital(metric.title), metric.unit)
+
+
+def value_text(value: Any) -> str:
+    """A value of a run: a mark for a switch, else as few digits as tell it apart."""
+    return mark(value) if isinstance(value, bool) else short(value)
