@@ -19,7 +19,6 @@ from study.nouns.overrides import override
 from study.nouns.parameters import Called
 from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from study.nouns.spec import Point, SearchSpace, StudySpec
-from study.planning.plan import expand
 
 TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
 BASE = TrialConfig(

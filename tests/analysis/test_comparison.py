@@ -1,7 +1,5 @@
 """What the comparison, the gains and the compression say of made-up runs whose answers are known."""
 
-from dataclasses import replace
-
 import made_up_study as made_up
 import pytest
 
