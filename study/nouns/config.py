@@ -53,6 +53,11 @@ class TrainingConfig(Frozen):
         False, description="batch norm over the frames of all devices; mmdet3d's own is over those of each"
     )
     learning_rate: float | None = Field(None, gt=0, description="start of the cyclic schedule (its peak is 10x)")
+    scale_learning_rate: bool = Field(
+        False,
+        description="the detector's own learning rate in proportion to the frames of a step, batch_size x devices; "
+        "mmdet3d's rates are made for 8 GPUs (its auto_scale_lr.base_batch_size: 48 frames, of PointRCNN 16)",
+    )
     norm_momentum: float | None = Field(
         None, gt=0, le=1, description="batch norm's weight of a new batch; mmdet3d's 0.01 is made for long schedules"
     )
@@ -63,6 +68,12 @@ class TrainingConfig(Frozen):
         False, description="clip the gradients of a method's adapters by a norm of their own, not with the student's"
     )
     amp: bool = Field(False, description="automatic mixed precision, on a GPU only; distillation terms stay in float32")
+
+    @model_validator(mode="after")
+    def _only_the_detector_s_own_rate_is_scaled(self) -> "TrainingConfig":
+        if self.scale_learning_rate and self.learning_rate is not None:
+            raise ValueError("scale_learning_rate scales the detector's own rate, so learning_rate must be null")
+        return self
 
 
 class TeacherConfig(Frozen):

@@ -53,6 +53,11 @@ def ensure(dataset: DatasetSpec, files: StudyFiles, progress: Progress | None = 
     data_set, root = datasets.load(dataset.name), folder_of(dataset, files)
     if not data_set.made:
         data_set.check(root)
+        if dataset.digest and data_set.digest(root) != dataset.digest:
+            raise InputError(
+                f"the run was planned with the content {dataset.digest} of {root}, which now holds "
+                f"{data_set.digest(root)}: its labels or split lists have changed since; start the study anew"
+            )
         return root
     root.mkdir(parents=True, exist_ok=True)
     with alone_in(root.parent):  # runs that start together wait for the first of them

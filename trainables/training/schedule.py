@@ -16,6 +16,8 @@ def lay_schedule(cfg: Any, training: TrainingConfig) -> None:
     """
     stretch = training.epochs / cfg.train_cfg.max_epochs
     raise_by = (training.learning_rate or cfg.optim_wrapper.optimizer.lr) / cfg.optim_wrapper.optimizer.lr
+    if training.scale_learning_rate:
+        raise_by *= training.batch_size * training.devices / cfg.auto_scale_lr.base_batch_size
     cfg.train_cfg.max_epochs = training.epochs
     cfg.train_cfg.val_interval = training.validate_every
     cfg.optim_wrapper.optimizer.lr *= raise_by

@@ -1,11 +1,17 @@
 """Everything that can be wrong with a KITTI root is said in one line, and the root's identity is its content."""
 
+import os
 import shutil
+import time
+from pathlib import Path
 
 import pytest
 from kitti_tiny_root import write_tiny_root
 
+from study.nouns.config import DatasetSpec
 from study.nouns.errors import InputError
+from study.nouns.records import StudyFiles
+from trainables.datasets import ready
 from trainables.datasets.kitti import root as kitti
 
 
@@ -121,3 +127,60 @@ def test_the_digest_changes_when_a_frame_changes_sides(prepared):
     (prepared / "ImageSets" / "train.txt").write_text("000000\n000001\n")
     (prepared / "ImageSets" / "val.txt").write_text("000002\n000003\n000004\n")
     assert kitti.digest(prepared) != before
+
+
+def age(root) -> None:
+    """Let the labels have been written an hour ago."""
+    for label in (root / "training" / "label_2").iterdir():
+        os.utime(label, (time.time() - 3600,) * 2)
+
+
+def opened_labels(monkeypatch) -> list[Path]:
+    """Every label that is read from now on."""
+    opened, read = [], Path.read_bytes
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: (opened.append(path) if path.parent.name == "label_2" else None, read(path))[1]
+    )
+    return opened
+
+
+def test_labels_are_read_once_for_the_digest_of_a_root(prepared, monkeypatch):
+    age(prepared)
+    before = kitti.digest(prepared)
+    opened = opened_labels(monkeypatch)
+    assert kitti.digest(prepared) == before
+    kitti.check(prepared)
+    assert opened == []
+
+
+def test_a_label_that_changes_under_an_old_digest_is_noticed(prepared):
+    age(prepared)
+    before = kitti.digest(prepared)
+    label = prepared / "training" / "label_2" / "000001.txt"
+    label.write_text(label.read_text().replace("10.00", "10.01"))
+    assert kitti.digest(prepared) != before
+
+
+def test_a_digest_is_not_kept_while_labels_are_being_written(prepared, monkeypatch):
+    kitti.digest(prepared)
+    opened = opened_labels(monkeypatch)
+    kitti.digest(prepared)
+    assert len(opened) == 5
+
+
+def test_a_digest_that_cannot_be_kept_is_computed(prepared):
+    age(prepared)
+    before = kitti.digest(prepared)
+    (prepared / "kitti_digest.json").write_text("{")
+    assert kitti.digest(prepared) == before
+
+
+def test_a_run_that_was_planned_with_other_labels_does_not_start(prepared, tmp_path):
+    spec = ready.checked(DatasetSpec(name="kitti", root=prepared))
+    files = StudyFiles(tmp_path, "any")
+    assert ready.ensure(spec, files) == prepared
+    label = prepared / "training" / "label_2" / "000001.txt"
+    label.write_text(label.read_text().replace("10.00", "10.01"))
+    kitti.prepare(prepared)
+    with pytest.raises(InputError, match=r"which now holds .* have changed since"):
+        ready.ensure(spec, files)

@@ -38,6 +38,26 @@ def test_a_frame_without_labels_changes_no_average_precision():
     assert average_precision(DevkitMetric, 30, 0) == average_precision(KittiMetric, 30)
 
 
+def count(kind: type[KittiMetric], height: float, difficulty: int) -> int:
+    """Labels of so many pixels that count in a difficulty, of three."""
+    from mmdet3d.evaluation.functional.kitti_utils.eval import clean_data
+
+    content = frames(3)
+    for instance in content["data_list"][0]["instances"]:
+        instance["bbox"] = [100.0, 110.25, 300.0, 110.25 + height]
+    (info,) = kind(ann_file="unused").convert_annos_to_kitti_annos(content)
+    return clean_data(info["kitti_annos"], info["kitti_annos"], 0, difficulty)[0]
+
+
+@pytest.mark.parametrize(("limit", "difficulty"), [(40.0, 0), (25.0, 1), (25.0, 2)])
+def test_labels_exactly_as_high_as_a_limit_count_as_in_the_devkit(limit, difficulty):
+    assert 110.25 + limit - 110.25 == limit
+    assert count(KittiMetric, limit, difficulty) == 0, "mmdet3d counts them itself now"
+    assert count(DevkitMetric, limit, difficulty) == 3
+    assert count(DevkitMetric, np.nextafter(limit, 0) - 1e-9, difficulty) == 0
+    assert count(DevkitMetric, limit + 1, difficulty) == 3
+
+
 def test_evaluating_leaves_torch_its_number_of_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -39,8 +39,9 @@ def infos(root: Path, split: str) -> dict:
 
 
 def made_files(root: Path) -> dict[str, bytes]:
-    """Everything below `root` but the lock, by relative path."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    """Everything below `root` but the digest that is kept with the times of the labels, by relative path."""
+    files = [path for path in root.rglob("*") if path.is_file() and path.name != "kitti_digest.json"]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def test_a_camera_box_becomes_the_lidar_box_computed_by_hand(root):
@@ -53,11 +54,13 @@ def test_a_camera_box_becomes_the_lidar_box_computed_by_hand(root):
     ("bottom", "occluded", "truncated", "level"),
     [
         (191, 0, 0.15, 0),
-        (190, 0, 0, 1),
+        (190, 0, 0, 0),
+        (189.99, 0, 0, 1),
         (191, 1, 0, 1),
         (191, 0, 0.3, 1),
         (176, 2, 0.5, 2),
-        (175, 0, 0, -1),
+        (175, 0, 0, 1),
+        (174.99, 0, 0, -1),
         (191, 3, 0, -1),
     ],
 )

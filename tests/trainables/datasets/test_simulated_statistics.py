@@ -6,7 +6,7 @@ import pytest
 from trainables.datasets.simulated.camera import KITTI_CAMERA
 from trainables.datasets.simulated.frames import Frame, read_frames
 from trainables.datasets.simulated.spec import SimulationSpec
-from trainables.datasets.simulated.statistics import compare, difficulty, pillar_counts, statistics
+from trainables.datasets.simulated.statistics import compare, pillar_counts, statistics
 from trainables.datasets.simulated.writing import simulate
 
 
@@ -39,22 +39,6 @@ def test_statistics_of_a_tiny_cloud_by_hand() -> None:
     assert found.objects["Car"] == {"easy": 1, "moderate": 1, "hard": 1}
     assert found.object_points["Car"]["10-20 m"] == (1, 3)
     assert found.object_points["Pedestrian"]["10-20 m"] == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("height", "occlusion", "truncation", "level"),
-    [
-        (41, 0, 0.1, 0),
-        (40, 0, 0.1, 1),
-        (41, 1, 0.1, 1),
-        (41, 0, 0.2, 1),
-        (26, 2, 0.4, 2),
-        (25, 0, 0, None),
-        (99, 3, 0, None),
-    ],
-)
-def test_difficulty_is_kitti_s(height: float, occlusion: int, truncation: float, level: int | None) -> None:
-    assert difficulty(height, occlusion, truncation) == level
 
 
 def test_no_frames_have_no_statistics() -> None:

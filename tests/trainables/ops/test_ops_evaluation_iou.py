@@ -37,12 +37,18 @@ def test_overlaps_are_those_of_counted_cells(criterion):
 
 
 def test_a_perfect_detection_has_iou_one():
-    np.testing.assert_array_equal(np.diag(rotate_iou_gpu_eval(CARS, CARS)), np.float32(1))
+    np.testing.assert_array_equal(np.diag(rotate_iou_gpu_eval(CARS, CARS)), 1)
 
 
 def test_boxes_of_no_size_have_overlap_zero_and_not_nan():
     assert not rotate_iou_gpu_eval(np.zeros((2, 5)), np.zeros((2, 5))).any()
 
 
-def test_the_result_is_single_precision_as_from_the_kernel():
-    assert rotate_iou_gpu_eval(CARS, QUERIES).dtype == np.float32
+def test_a_pair_just_above_the_threshold_counts_as_above_it():
+    """Two equal squares with the side 1, moved by (1 - iou) / (1 + iou) against each other."""
+    iou = 0.7 + 5.5e-9
+    pair = np.array([[0, 0, 1, 1, 0], [(1 - iou) / (1 + iou), 0, 1, 1, 0]])
+    found = rotate_iou_gpu_eval(pair[:1], pair[1:])[0, 0]
+    assert found > 0.7
+    assert found == pytest.approx(iou, abs=1e-14)
+    assert np.float32(found) == np.float32(0.7), "in single precision it would be no more than the threshold"

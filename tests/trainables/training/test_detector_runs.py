@@ -4,9 +4,11 @@ import pytest
 import tiny_run
 import torch
 
+from study.nouns.config import TrainingConfig
 from study.nouns.records import StudyFiles
 from tests.trainables.small_detectors import small
 from trainables import detectors, run
+from trainables.training.schedule import lay_schedule
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +38,20 @@ def test_a_student_is_distilled_under_a_teacher_and_exported(family, files):
     assert teacher.facts["params_m"] > record.facts["params_m"]
     assert teacher.facts["gflops"] > record.facts["gflops"] > 0
     assert run.resolve(record.config).key == record.key
+
+
+@pytest.mark.parametrize(("family", "made_for"), [("pointpillars", 48), ("second", 48), ("pointrcnn", 16)])
+def test_a_learning_rate_is_scaled_to_the_frames_of_a_step_with_its_whole_cycle(family, made_for):
+    spec = detectors.load(family)
+    plain, scaled = (spec.load(small(family), teacher=False) for _ in range(2))
+    lay_schedule(plain, TrainingConfig(batch_size=3, devices=2))
+    lay_schedule(scaled, TrainingConfig(batch_size=3, devices=2, scale_learning_rate=True))
+    rate = scaled.optim_wrapper.optimizer.lr
+    assert rate == pytest.approx(plain.optim_wrapper.optimizer.lr * 6 / made_for)
+    peaks = [[s.eta_min / c.optim_wrapper.optimizer.lr for s in c.param_scheduler] for c in (plain, scaled)]
+    assert peaks[1][0] == pytest.approx(peaks[0][0])
+
+
+def test_a_learning_rate_of_ones_own_is_not_scaled():
+    with pytest.raises(ValueError, match="learning_rate must be null"):
+        TrainingConfig(learning_rate=0.001, scale_learning_rate=True)

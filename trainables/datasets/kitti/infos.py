@@ -2,14 +2,15 @@
 
 The facts (difficulty levels, box conventions, which points count) are those of mmdet3d's own create_data.py; fields
 that only image-based detectors read (cameras 0, 1 and 3, `cam_instances`, `center_2d`, `depth`) are left out.
-Differs from create_data.py: DontCare regions may stand anywhere in a label file, not only at its end, and the
-category DontCare is always declared (there it is missing when the last frame has none, and evaluation then fails).
+Differs from create_data.py: a box exactly 40 or 25 pixels high has the difficulty of KITTI's devkit. DontCare
+regions may stand anywhere in a label file, not only at its end, and the category DontCare is always declared (there it
+is missing when the last frame has none, and evaluation then fails).
 """
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from trainables.datasets.kitti.raw_files import Calibration, Labels
 
@@ -17,8 +18,9 @@ CATEGORIES = ("Pedestrian", "Cyclist", "Car", "Van", "Truck", "Person_sitting", 
 LABEL_OF = {name: label for label, name in enumerate(CATEGORIES)} | {"DontCare": -1}
 METAINFO = {"categories": LABEL_OF, "dataset": "kitti", "info_version": "1.1"}
 
-# Easy, moderate, hard: smallest height in the image (pixels), largest occlusion level, largest truncated share.
 DIFFICULTY_LEVELS = ((40, 0, 0.15), (25, 1, 0.30), (25, 2, 0.50))
+"""Easy, moderate, hard: smallest height in the image (pixels), largest occlusion level, largest truncated share."""
+
 NEAREST, FARTHEST = 0.001, 100.0  # depth in front of the camera that counts as "in the image", m
 
 
@@ -90,10 +92,21 @@ def _instances(labels: Labels, points_inside: NDArray[np.int64]) -> list[dict[st
 
 def difficulty(labels: Labels) -> NDArray[np.int64]:
     """(M,) 0 easy, 1 moderate, 2 hard, -1 none of them (never evaluated)."""
-    height = labels.bbox[:, 3] - labels.bbox[:, 1]
-    level = np.full(len(labels.names), -1)
+    return level_of(labels.bbox[:, 3] - labels.bbox[:, 1], labels.occluded, labels.truncated)
+
+
+def level_of(height: ArrayLike, occluded: ArrayLike, truncated: ArrayLike) -> NDArray[np.int64]:
+    """Difficulty of labels as KITTI's devkit counts them: 0 easy, 1 moderate, 2 hard, -1 none of them.
+
+    Args:
+        height: of the box in the image, pixels; a box exactly as high as a limit counts.
+        occluded: level of occlusion.
+        truncated: share outside the image.
+    """
+    level = np.full(np.shape(height), -1)
     for number, (smallest, occlusion, truncation) in reversed(list(enumerate(DIFFICULTY_LEVELS))):
-        level[(height > smallest) & (labels.occluded <= occlusion) & (labels.truncated <= truncation)] = number
+        fits = (np.asarray(height) >= smallest) & (np.asarray(occluded) <= occlusion)
+        level[fits & (np.asarray(truncated) <= truncation)] = number
     return level
 
 

@@ -4,17 +4,21 @@ Raw: training/{velodyne,label_2,calib}, ImageSets/{train,val}.txt, image_sizes.j
 training/planes (road planes) where ground-truth sampling is to set objects on the road.
 Prepared: kitti_infos_{train,val}.pkl, kitti_dbinfos_train.pkl, kitti_gt_database/, training/velodyne_reduced/, and
 kitti_prepared.json, which says of which content they were made (a root from mmdet3d's create_data.py has none).
+kitti_digest.json keeps the digest of the content, so that labels are read once.
 """
 
 import hashlib
 import json
 import os
 import pickle
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from study.nouns.errors import InputError
 from trainables.datasets.kitti.object_database import DATABASE, DATABASE_INFOS
 from trainables.datasets.kitti.raw_files import read_bytes
+from trainables.datasets.whole_files import write_atomically
 
 SPLITS = ("train", "val")
 RAW_FOLDERS = {"velodyne": ".bin", "label_2": ".txt", "calib": ".txt"}
@@ -22,6 +26,9 @@ OPTIONAL_FOLDERS = ("image_2", "planes")
 REDUCED = "velodyne_reduced"
 PREPARED = ("kitti_infos_train.pkl", "kitti_infos_val.pkl", DATABASE_INFOS)
 MARKER = "kitti_prepared.json"
+DIGEST = "kitti_digest.json"
+SETTLED_NS = 2_000_000_000
+"""A label that was written within the last two seconds may change again without a new time: nothing is kept then."""
 
 
 def split_list(root: Path, split: str) -> Path:
@@ -57,15 +64,47 @@ def all_frames(root: Path) -> list[str]:
 def digest(root: Path) -> str:
     """The identity of the data set: its split lists and label files, wherever the root lies.
 
+    The labels are read once per root: the digest is kept in kitti_digest.json until a split list, or the size or time
+    of a label, changes.
+
     Returns:
         12 hexadecimal characters.
+
+    Raises:
+        InputError: a split list or a label file cannot be read.
     """
+    root = Path(root)
+    frames = [(split, frame) for split in SPLITS for frame in read_split(split_list(root, split))]
+    seen, newest = _as_seen(root, frames)
+    with suppress(OSError, ValueError, KeyError):  # none is kept yet, or none that can be read
+        kept = json.loads((root / DIGEST).read_text())
+        if kept["seen"] == seen:
+            return str(kept["digest"])
     content = hashlib.sha256()
-    for split in SPLITS:
-        for frame in read_split(split_list(Path(root), split)):
-            label = Path(root) / "training" / "label_2" / f"{frame}.txt"
-            content.update(f"{split} {frame}\n".encode() + read_bytes(label, "a label file"))
-    return content.hexdigest()[:12]
+    for split, frame in frames:
+        label = root / "training" / "label_2" / f"{frame}.txt"
+        content.update(f"{split} {frame}\n".encode() + read_bytes(label, "a label file"))
+    found = content.hexdigest()[:12]
+    if time.time_ns() - newest > SETTLED_NS:
+        with suppress(InputError):  # a root that cannot be written is read again each time
+            write_atomically(root / DIGEST, json.dumps({"digest": found, "seen": seen}).encode())
+    return found
+
+
+def _as_seen(root: Path, frames: list[tuple[str, str]]) -> tuple[str, int]:
+    """A hash of the frames with size and time of each label, none of which is opened; and the newest time, ns."""
+    folder = root / "training" / "label_2"
+    states = {}
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            states = {entry.name: entry.stat() for entry in entries}
+    listing, newest = hashlib.sha256(), 0
+    for split, frame in frames:
+        state = states.get(f"{frame}.txt")
+        size, changed = (state.st_size, state.st_mtime_ns) if state else (-1, 0)
+        listing.update(f"{split} {frame} {size} {changed}\n".encode())
+        newest = max(newest, changed)
+    return listing.hexdigest(), newest
 
 
 def check_raw(root: Path) -> None:

@@ -6,7 +6,6 @@ Formats: readme.txt of KITTI's object development kit.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -88,13 +87,6 @@ class Camera:
         rows = {f"P{i}": self.projection for i in range(4)}
         rows |= {"R0_rect": self.rectification, "Tr_velo_to_cam": self.from_lidar, "Tr_imu_to_velo": np.eye(3, 4)}
         return "".join(f"{k}: {' '.join(f'{v:.12e}' for v in np.ravel(m))}\n" for k, m in rows.items())
-
-    @classmethod
-    def read(cls, path: Path, size: tuple[int, int]) -> "Camera":
-        """Read a KITTI calibration file; size is (width, height) [pixels]."""
-        rows = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-        p2, r0, tr = (np.array(rows[k].split(), float) for k in ("P2", "R0_rect", "Tr_velo_to_cam"))
-        return cls(p2.reshape(3, 4), r0.reshape(3, 3), tr.reshape(3, 4), *size)
 
 
 # Numbers of KITTI's recording of September 26, 2011, to five digits.

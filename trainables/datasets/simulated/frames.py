@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trainables.datasets.kitti.infos import lidar_boxes
+from trainables.datasets.kitti.raw_files import read_calibration, read_labels, read_scan
 from trainables.datasets.simulated.camera import Camera, wrap
 from trainables.ops.points_in_boxes import points_in_boxes
 
@@ -62,21 +64,22 @@ def read_frames(root: Path, numbers: list[str] | None = None) -> list[Frame]:
 
 
 def _read(folder: Path, number: str, size: tuple[int, int]) -> Frame:
-    camera = Camera.read(folder / "calib" / f"{number}.txt", (size[0], size[1]))
-    rows = [line.split() for line in (folder / "label_2" / f"{number}.txt").read_text().splitlines()]
-    values = np.array([row[1:15] for row in rows], float).reshape(-1, 14)
-    known = np.array([row[0] != "DontCare" for row in rows], bool)
-    v = values[known]
-    back = np.linalg.inv(camera.rectification @ camera.from_lidar[:, :3])
-    bottom = (v[:, 10:13] - camera.rectification @ camera.from_lidar[:, 3]) @ back.T
-    yaw = wrap(-v[:, 13:14] - np.pi / 2)
+    calibration = read_calibration(folder / "calib" / f"{number}.txt")
+    labels = read_labels(folder / "label_2" / f"{number}.txt")
+    known = labels.is_object
     return Frame(
-        points=np.fromfile(folder / "velodyne" / f"{number}.bin", np.float32).reshape(-1, 4),
-        boxes=np.concatenate([bottom, v[:, [9, 8, 7]], yaw], 1),
-        names=tuple(row[0] for row in rows if row[0] != "DontCare"),
-        truncation=v[:, 0],
-        occlusion=v[:, 1].astype(int),
-        boxes_2d=v[:, 3:7],
-        dont_care=values[~known, 3:7],
-        camera=camera,
+        points=read_scan(folder / "velodyne" / f"{number}.bin"),
+        boxes=lidar_boxes(labels, calibration)[known],
+        names=tuple(name for name in labels.names if name != "DontCare"),
+        truncation=labels.truncated[known],
+        occlusion=labels.occluded[known],
+        boxes_2d=labels.bbox[known],
+        dont_care=labels.bbox[~known],
+        camera=Camera(
+            calibration.P2[:3],
+            calibration.R0_rect[:3, :3],
+            calibration.Tr_velo_to_cam[:3],
+            width=size[0],
+            height=size[1],
+        ),
     )

@@ -11,14 +11,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from trainables.datasets.kitti.infos import level_of
 from trainables.datasets.simulated.frames import Frame
 
 PILLAR_M = 0.16
 DISTANCES_M = (0, 10, 20, 30, 40, 60)
 CLASSES = ("Car", "Pedestrian", "Cyclist")
 DIFFICULTIES = ("easy", "moderate", "hard")
-# KITTI: least height of the 2D box [pixels], highest occlusion level, largest truncation.
-LIMITS = ((40, 0, 0.15), (25, 1, 0.30), (25, 2, 0.50))
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,6 @@ class Statistics:
         return rows
 
 
-def difficulty(height: float, occlusion: int, truncation: float) -> int | None:
-    """KITTI's difficulty of a label: 0 easy, 1 moderate, 2 hard, None beyond; height of the 2D box [pixels]."""
-    fits = (height > h and occlusion <= o and truncation <= t for h, o, t in LIMITS)
-    return next((i for i, fit in enumerate(fits) if fit), None)
-
-
 def pillar_counts(points: np.ndarray) -> np.ndarray:
     """Points in each occupied pillar: (V,), of points (P, 3 or more) [m]."""
     cells = np.floor(points[:, :2].astype(np.float64) / PILLAR_M).astype(np.int64)
@@ -95,11 +88,11 @@ def statistics(frames: Sequence[Frame]) -> Statistics:
         near = [float(np.mean(far < limit)) for limit in (10, 20, 30, 50)]
         rows.append((len(frame.points), len(view), len(counts), np.mean(counts == 1), *near, view[:, 3].mean()))
         distance = np.hypot(frame.boxes[:, 0], frame.boxes[:, 1])
+        levels = level_of(frame.boxes_2d[:, 3] - frame.boxes_2d[:, 1], frame.occlusion, frame.truncation)
         for i, inside in enumerate(frame.points_in_boxes()):
-            name, box = frame.names[i], frame.boxes_2d[i]
-            level = difficulty(box[3] - box[1], frame.occlusion[i], frame.truncation[i])
-            if level is not None:
-                counted[name, level] += 1
+            name = frame.names[i]
+            if levels[i] >= 0:
+                counted[name, int(levels[i])] += 1
             if frame.occlusion[i] <= 1 and frame.truncation[i] <= 0.3:
                 per_object[name, int(np.searchsorted(DISTANCES_M, distance[i], side="right"))].append(inside)
     mean = np.mean(rows, axis=0)
