@@ -17,6 +17,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OURS = ("study", "trainables", "analysis", "run_study", "tests")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 LONGEST_FILE = 300
 VAGUE_NAME = re.compile(r"utils?|helpers?|common|misc|managers?|tools|base_.*")
 LEFTOVER = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
@@ -97,10 +98,23 @@ def import_complaints(path: str, tree: ast.Module) -> Iterator[str]:
             yield f"{path}:{line}: {room} must not import {name}"
 
 
+def early_imports(path: str, tree: ast.Module) -> Iterator[str]:
+    """Imports of mmdet3d or mmcv's operators, when the file is loaded, before the bridge has been installed."""
+    for node in tree.body:
+        if ast.unparse(node).split("(")[0] in ("bridge.install", "install"):
+            return
+        names = [name for _, name in imported(ast.Module([node], []))] if not isinstance(node, FUNCTIONS) else []
+        for name in names:
+            if under(name, ("mmdet3d", "mmcv.ops")):
+                yield f"{path}:{node.lineno}: bridge.install() must come before the import of {name}"
+
+
 def code_complaints(path: str, source: str) -> Iterator[str]:
     """What a Python file does against the rules, one sentence each."""
     tree = ast.parse(source)
     yield from import_complaints(path, tree)
+    if path.startswith("trainables/"):
+        yield from early_imports(path, tree)
     if (lines := source.count("\n")) > LONGEST_FILE:
         yield f"{path}: {lines} lines; a file has at most {LONGEST_FILE}"
     if tree.body and not ast.get_docstring(tree):
@@ -182,6 +196,19 @@ def test_an_import_against_the_order_is_found(path: str, statement: str) -> None
 )
 def test_an_import_with_the_order_passes(path: str, statement: str) -> None:
     assert not list(code_complaints(path, f'"""New."""\n{statement}\n'))
+
+
+@pytest.mark.parametrize(
+    ("before", "early"),
+    [("", True), ("import trainables.ops.setup.bridge\n", True), ("def later():\n    bridge.install()\n\n\n", True),
+     ("bridge.install()\n\n", False)],
+)  # fmt: skip
+@pytest.mark.parametrize("statement", ["from mmdet3d.registry import MODELS", "import mmcv.ops"])
+def test_mmdet3d_is_imported_after_the_bridge_only(before: str, early: bool, statement: str) -> None:
+    source = f'"""New."""\n{before}{statement}\n'
+    found = [c for c in code_complaints("trainables/training/new.py", source) if "bridge.install() must come" in c]
+    assert bool(found) is early
+    assert not list(code_complaints("trainables/training/new.py", '"""New."""\ndef f():\n    import mmdet3d\n'))
 
 
 @pytest.mark.parametrize(
