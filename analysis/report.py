@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
-from analysis.loading import load
 from analysis.provenance import origins
 from analysis.results import Results
+from analysis.study_folders import load
 from analysis.wording import with_unit
 
 ROWS_ON_THE_PAGE = 500

@@ -9,6 +9,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -148,6 +149,27 @@ def test_no_tracked_file_names_a_machine_or_unfinished_work_or_hides_behind_a_va
         text = "" if b"\0" in content else content.decode(errors="replace")
         complaints += text_complaints(path, text)
     assert not complaints, "\n" + "\n".join(complaints)
+
+
+def program() -> list[PurePosixPath]:
+    """Paths of all tracked Python files but the tests."""
+    return [PurePosixPath(path) for path in tracked() if path.endswith(".py") and not path.startswith("tests/")]
+
+
+def test_the_map_of_files_says_of_every_file_what_it_is_for_and_of_no_other() -> None:
+    lines = re.findall(r"^- `([^`]+)`: \S", (REPOSITORY / "docs/files.md").read_text(), re.MULTILINE)
+    assert sorted(lines) == sorted(str(path) for path in program())
+
+
+def test_no_two_files_or_data_sets_have_one_name() -> None:
+    stems = [path.stem for path in program() if path.stem != "__init__"]
+    stems += [path.parent.name for path in program() if path.match("trainables/datasets/*/__init__.py")]
+    assert not [name for name, times in Counter(stems).items() if times > 1]
+
+
+def test_the_room_of_training_shows_at_most_eight_entries() -> None:
+    entries = {path.parts[1] for path in program() if path.parts[0] == "trainables"} - {"__init__.py"}
+    assert len(entries) <= 8, sorted(entries)
 
 
 def test_a_report_is_made_without_loading_torch_or_ray() -> None:

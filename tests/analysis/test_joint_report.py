@@ -6,8 +6,8 @@ import pytest
 from analysis import report
 from analysis.answers import sentences
 from analysis.figures import sensitivity, training_curves
-from analysis.loading import load
 from analysis.provenance import device_seconds, origins
+from analysis.study_folders import load
 from analysis.tables import search
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles

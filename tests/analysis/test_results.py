@@ -7,9 +7,9 @@ from pathlib import Path
 import made_up_study as made_up
 import pytest
 
-from analysis.loading import load
 from analysis.not_run import NOT_RUN
 from analysis.results import tidy
+from analysis.study_folders import load
 from analysis.teachers import all_teachers
 from study.nouns.errors import InputError
 from study.nouns.overrides import override

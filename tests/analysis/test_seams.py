@@ -9,8 +9,8 @@ import pytest
 from analysis import report
 from analysis.answers import sentences
 from analysis.figures import gains, sensitivity
-from analysis.loading import load
 from analysis.results import Results, tidy
+from analysis.study_folders import load
 from analysis.tables import ablation, comparison, search
 from study.nouns.metrics import Metric
 from study.nouns.overrides import override

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainables.datasets.simulated.spec import SensorSpec, SimulationSpec
-from trainables.datasets.simulated.writing import simulate, write
+from trainables.datasets.simulated.simulation_spec import SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulator import simulate, write
 
 
 def report(title: str, frames: int, work: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, Train
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from trainables import run as one_run
-from trainables.datasets.simulated.spec import SceneSpec, SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SceneSpec, SensorSpec, SimulationSpec
 
 SIMULATION = SimulationSpec(
     train_frames=6,

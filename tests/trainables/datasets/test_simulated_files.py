@@ -10,15 +10,15 @@ import pytest
 from pydantic import ValidationError
 
 from study.nouns.errors import InputError
-from trainables.datasets.simulated import writing
-from trainables.datasets.simulated.spec import SceneSpec, SensorSpec, SimulationSpec
-from trainables.datasets.simulated.writing import draw, resemblance, simulate, write
+from trainables.datasets.simulated import simulator
+from trainables.datasets.simulated.simulation_spec import SceneSpec, SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulator import draw, resemblance, simulate, write
 
 SMALL = SimulationSpec(train_frames=2, val_frames=2, sensor=SensorSpec(beams=32, field_of_view_deg=100))
 HASH_FRAME_TWO = """
 import hashlib
-from trainables.datasets.simulated.spec import SensorSpec, SimulationSpec
-from trainables.datasets.simulated.writing import simulate
+from trainables.datasets.simulated.simulation_spec import SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulator import simulate
 spec = SimulationSpec(train_frames=2, val_frames=2, sensor=SensorSpec(beams=32, field_of_view_deg=100))
 frame = simulate(spec, 2)
 print(hashlib.sha256(frame.points.tobytes() + frame.label_lines().encode()).hexdigest())
@@ -93,7 +93,7 @@ def test_interrupted_writing_is_completed_to_the_same_bytes(tmp_path) -> None:
 def test_a_complete_root_is_left_as_it_is(tmp_path, monkeypatch) -> None:
     write(SMALL, tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    monkeypatch.setattr(writing, "simulate", None)  # would fail if a frame were made
+    monkeypatch.setattr(simulator, "simulate", None)  # would fail if a frame were made
     write(SMALL, tmp_path)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
 

@@ -5,7 +5,7 @@ import pytest
 
 from trainables.datasets.simulated.sensor import Scan, beam_angles, scan
 from trainables.datasets.simulated.shapes import NAMES
-from trainables.datasets.simulated.spec import SceneSpec, SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SceneSpec, SensorSpec, SimulationSpec
 from trainables.datasets.simulated.street import Scene
 
 SENSOR = SensorSpec(beams=64, range_noise_m=0, dropout=0)

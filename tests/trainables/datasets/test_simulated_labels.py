@@ -5,8 +5,8 @@ import pytest
 
 from trainables.datasets.simulated.camera import KITTI_CAMERA, Camera, occlusion_level
 from trainables.datasets.simulated.frames import Frame, read_frames
-from trainables.datasets.simulated.spec import SensorSpec, SimulationSpec
-from trainables.datasets.simulated.writing import simulate, write
+from trainables.datasets.simulated.simulation_spec import SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulator import simulate, write
 
 # 100 pixels a meter at 1 m, center of the picture at (500, 200); camera axes are x right = -y, y down = -z, z = x.
 PLAIN = Camera(

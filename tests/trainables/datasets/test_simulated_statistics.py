@@ -5,9 +5,9 @@ import pytest
 
 from trainables.datasets.simulated.camera import KITTI_CAMERA
 from trainables.datasets.simulated.frames import Frame, read_frames
-from trainables.datasets.simulated.spec import SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SimulationSpec
+from trainables.datasets.simulated.simulator import simulate
 from trainables.datasets.simulated.statistics import compare, pillar_counts, statistics
-from trainables.datasets.simulated.writing import simulate
 
 
 def tiny() -> Frame:

@@ -1,7 +1,7 @@
 """Simulated LiDAR frames: a data set that any machine can make for itself, in KITTI's files and evaluated as KITTI is.
 
 A spinning multi-beam LiDAR is ray-cast against a random street, and what the camera of KITTI's car would see of it is
-labeled as KITTI labels it (`writing.py`).
+labeled as KITTI labels it (`simulator.py`).
 """
 
 from pathlib import Path
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from trainables.datasets import Progress
 from trainables.datasets.kitti import Kitti
-from trainables.datasets.simulated import writing
+from trainables.datasets.simulated import simulator
 from trainables.datasets.simulated.frames import read_frames
-from trainables.datasets.simulated.spec import SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SimulationSpec
 
 DRAWN = 6
 
@@ -34,7 +34,7 @@ class Simulated(Kitti):
     ) -> None:
         """Simulate what is missing, then prepare it like KITTI."""
         say = progress or (lambda what, done, total: None)
-        writing.write(options, root, lambda done, total: say("simulate", done, total))
+        simulator.write(options, root, lambda done, total: say("simulate", done, total))
         super().prepare(root, options, into=into, progress=progress)
 
     def digest(self, root: Path) -> str:
@@ -45,17 +45,17 @@ class Simulated(Kitti):
         """The first validation scan of a root, or frame 0 of the default street; cut to the image: (P, 4)."""
         if root is not None:
             return super().scan(root)
-        frame = writing.simulate(SimulationSpec(), 0)
+        frame = simulator.simulate(SimulationSpec(), 0)
         return frame.points[frame.camera.sees(frame.points)]
 
     def report(self, root: Path, options: SimulationSpec, beside: Path | None = None) -> str:
         """Statistics of the first validation frames, beside those of real ones where a KITTI root is given."""
-        return writing.resemblance(root, beside)
+        return simulator.resemblance(root, beside)
 
     def draw(self, root: Path, path: Path) -> Path:
         """A bird's-eye view of the first frames with their boxes."""
         there = sorted(scan.stem for scan in (root / "training" / "velodyne").glob("*.bin"))
-        return writing.draw(read_frames(root, there[:DRAWN]), path)
+        return simulator.draw(read_frames(root, there[:DRAWN]), path)
 
 
 DATA_SET = Simulated()

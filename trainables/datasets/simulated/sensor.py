@@ -7,7 +7,7 @@ import numpy as np
 from trainables.datasets.simulated.ground import NOTHING, cast_ground
 from trainables.datasets.simulated.rays import RangeImage, Rays, cast_objects, receive
 from trainables.datasets.simulated.shapes import SHAPES
-from trainables.datasets.simulated.spec import SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SensorSpec, SimulationSpec
 from trainables.datasets.simulated.street import Scene
 
 GROUND_REFLECTANCE = 0.42

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainables.datasets.simulated.ground import ground_height
 from trainables.datasets.simulated.shapes import NAMES
-from trainables.datasets.simulated.spec import SceneSpec, SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SceneSpec, SimulationSpec
 
 # Length, width, height [m]: mean and standard deviation in KITTI's labels.
 SIZES = {

@@ -16,7 +16,7 @@ from study.nouns.errors import InputError
 from trainables.datasets.simulated.camera import KITTI_CAMERA, occlusion_level, wrap
 from trainables.datasets.simulated.frames import Frame, read_frames
 from trainables.datasets.simulated.sensor import scan
-from trainables.datasets.simulated.spec import SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SimulationSpec
 from trainables.datasets.simulated.statistics import compare, statistics
 from trainables.datasets.simulated.street import lay_out
 
