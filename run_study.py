@@ -49,23 +49,22 @@ def run(
 ) -> None:
     """Run a study on Ray and write its report."""
     spec = _study(study, set_, _dataset(data, simulated), name, seeds)
+    from study.planning.offered import Offered
     from study.planning.preview import preview
-    from study.planning.weight_tuning import with_ranges
     from trainables import run as one_run
 
-    spec = with_ranges(spec, one_run.resolve, one_run.weight_range)
+    offered = Offered(*(getattr(one_run, name) for name in Offered._fields))
     files = StudyFiles(results, spec.name)
+    lines = list(preview(spec, offered))  # refuses what cannot be run before any data are made
     if dry_run:
-        for line in preview(spec, one_run.resolve):
-            print(line)
+        print("\n".join(lines))
         return
     from study.driver.launch import launch
     from trainables.datasets.ready import ensure
 
     ensure(spec.base.dataset, files, printing.progress())
     outcome = launch(
-        spec, trainable=one_run.trainable, resolve=one_run.resolve, files=files, address=address, resume=resume,
-        force=accept_weak_teacher,
+        spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher
     )  # fmt: skip
     if outcome.finished or outcome.failed:
         _report([files.root])

@@ -12,14 +12,18 @@ import yaml
 
 from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.errors import InputError, unknown_name
-from study.nouns.overrides import validated
-from study.nouns.spec import Budget, Point, SearchSpace, StudySpec, Tuning
+from study.nouns.overrides import override, validated
+from study.nouns.parameters import Range
+from study.nouns.spec import Budget, Point, SearchSpec, StudySpec, Tuning
 
 KITTI_SCHEDULE = TrainingConfig(epochs=80, repeat=2, batch_size=6, validate_every=2)
 """mmdet3d's schedule of PointPillars on KITTI, used for teachers and students alike.
 
 Its learning rate is mmdet3d's for 48 frames a step (8 GPUs with 6 each), here used with 6 a step.
 `training.scale_learning_rate=true` scales it to the frames of a step instead, as mmdet3d's --auto-scale-lr does."""
+
+KITTI_BUDGET = Budget(cpus_per_trial=5, teacher_cpus=5)
+"""A process that trains and the four that load its data."""
 
 COMPONENTS = (
     Point(label="student", set={"method": "student", "parameters": {}}),
@@ -65,7 +69,7 @@ def quickstart() -> StudySpec:
         question=_question(quickstart),
         base=base,
         points=COMPONENTS,
-        search=SearchSpace(trials=6, neighbors=(4, 64), samples=(64, 1024), temperature=(0.5, 50), startup=4),
+        search=SearchSpec(trials=6, startup=4, space=_k_n_tau(neighbors=(4, 64), samples=(64, 1024))),
         seeds=(0, 1),
         budget=Budget(cpus_per_trial=1, teacher_cpus=2),
     )
@@ -79,11 +83,15 @@ def ablation() -> StudySpec:
         base=_pointpillars(),
         points=COMPONENTS,
         seeds=(0, 1, 2),
+        budget=KITTI_BUDGET,
     )
 
 
 def sensitivity() -> StudySpec:
-    """How sensitive is PointDistiller to K, to N and to tau on PointPillars at 4x compression? (Figure 5)"""
+    """How sensitive is PointDistiller to K, to N and to tau on PointPillars at 4x compression? (Figure 5)
+
+    N counts over the batch of six frames, as in the released code, so that its five values are five different runs.
+    """
     sweeps: dict[str, tuple[float, ...]] = {
         "neighbors": (16, 32, 64, 128, 256),
         "samples": (1500, 3000, 6000, 9000, 12000),
@@ -98,19 +106,26 @@ def sensitivity() -> StudySpec:
     return StudySpec(
         name="sensitivity",
         question=_question(sensitivity),
-        base=_pointpillars(),
+        base=override(_pointpillars(), {"parameters.scope": "batch"}),
         points=(COMPONENTS[0], *points),
         seeds=(0, 1, 2),
+        budget=KITTI_BUDGET,
     )
 
 
 def search() -> StudySpec:
-    """Which K, N and tau, with or without LD and RL, make PointDistiller work best on PointPillars at 4x?"""
+    """Which K, N and tau, with or without LD and RL, make PointDistiller work best on PointPillars at 4x?
+
+    N counts over the batch, as in the released code: a KITTI frame has about 5,500 pillars, so a larger N per frame
+    would be the same run as all of them.
+    """
+    switches = {name: Range(choices=(True, False)) for name in ("parameters.local", "parameters.reweight")}
     return StudySpec(
         name="search",
         question=_question(search),
-        base=_pointpillars(),
-        search=SearchSpace(trials=60, switches=True, startup=12),
+        base=override(_pointpillars(), {"parameters.scope": "batch"}),
+        search=SearchSpec(trials=60, startup=12, space=_k_n_tau((4, 256), (64, 12000)) | switches),
+        budget=KITTI_BUDGET,
     )
 
 
@@ -123,6 +138,7 @@ def comparison() -> StudySpec:
         points=_methods(),
         tuning=Tuning(trials=6, epochs=20),
         seeds=(0, 1, 2),
+        budget=KITTI_BUDGET,
     )
 
 
@@ -166,6 +182,7 @@ def compression() -> StudySpec:
         base=_pointpillars(),
         points=tuple(points),
         seeds=(0, 1, 2),
+        budget=KITTI_BUDGET,
     )
 
 
@@ -207,6 +224,16 @@ def _pointpillars() -> TrialConfig:
         training=KITTI_SCHEDULE,
         teacher=TeacherConfig(training=KITTI_SCHEDULE),
     )
+
+
+def _k_n_tau(neighbors: tuple[int, int], samples: tuple[int, int]) -> dict[str, Range]:
+    """K where LD reads it, N, and tau (in points per pillar) where RL reads it."""
+    local, reweight = {"parameters.local": True}, {"parameters.reweight": True}
+    return {
+        "parameters.neighbors": Range(low=neighbors[0], high=neighbors[1], log=True, integer=True, when=local),
+        "parameters.samples": Range(low=samples[0], high=samples[1], log=True, integer=True),
+        "parameters.temperature": Range(low=0.5, high=50, log=True, when=reweight),
+    }
 
 
 def _methods() -> tuple[Point, ...]:

@@ -31,7 +31,11 @@ def tiny_study(name: str) -> dict:
         "question": "Does a study run from a file to a report?",
         "base": base,
         "points": [{"label": "student", "set": {"method": "student", "parameters": {}}}, {"label": "LD + RL"}],
-        "search": {"trials": 2, "neighbors": [2, 8], "samples": [16, 64], "startup": 2},
+        "search": {
+            "trials": 2,
+            "startup": 2,
+            "space": {"parameters.neighbors": {"low": 2, "high": 8, "integer": True}},
+        },
         "seeds": [0, 1],
     }
 

@@ -11,6 +11,7 @@ import torch
 from study.nouns.assignment import compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
+from study.nouns.frozen import without_additions
 from study.nouns.metrics import Metric
 from study.nouns.overrides import validated
 from study.nouns.parameters import Called, Range
@@ -41,6 +42,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
     if config.distills:
         method, parameters = _completed(config)
         spec.offers(method.reads_with(method.Parameters(**parameters)), config.method)
+        parameters = without_additions(method.Parameters, parameters)
     elif config.parameters:
         names = ", ".join(config.parameters)
         raise InputError(f"method {config.method} has no parameters, got parameters.{names}")

@@ -15,34 +15,67 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
-from study.driver.progress import record_of, run_of
+from study.driver.progress import never_raises, record_of, run_of
 from study.driver.watch import Watch
 from study.nouns.assignment import compose
-from study.nouns.records import RunRecord
+from study.nouns.records import RunRecord, StudyFiles
 
 ARRIVES_S = 10.0
 """How long the record of a run that has ended may take to be seen from here, on a network disk."""
 Trainable = Callable[[dict[str, Any]], None]
 RETRIES = 2
 """How often a run whose process or node died is started again; it goes on from its own checkpoint."""
+SPENT_EVERY_S = 30.0
 
 
 class TimeIsUpError(Exception):
     """The study's wall-clock limit is reached; open runs stay open and can be resumed."""
 
 
+class Clock:
+    """The wall-clock time that all launches of a study took, kept every half minute.
+
+    Args:
+        files: of the study.
+        hours: that it may take in all; None is no limit.
+    """
+
+    def __init__(self, files: StudyFiles, hours: float | None) -> None:
+        self.files = files
+        self.limit = float("inf") if hours is None else hours * 3600
+        self._before = files.spent()
+        self._began = self._kept = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far, earlier launches included."""
+        return self._before + time.monotonic() - self._began
+
+    def keep(self, at_once: bool = False) -> None:
+        """Keep what was spent, at once or where the last time is long ago."""
+        if at_once or time.monotonic() - self._kept > SPENT_EVERY_S:
+            self._kept = time.monotonic()
+            self.files.spend(self.spent)
+
+
 class Guard(tune.Callback):
     """Writes the record of a run that could not write its own, and ends the study at its wall-clock limit."""
 
-    def __init__(self, deadline: float | None, watch: Watch) -> None:
-        self.deadline, self.watch = deadline, watch
+    def __init__(self, clock: Clock, watch: Watch, say: Callable[[str], None] = print) -> None:
+        self.clock, self.watch, self.say = clock, watch, say
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune stores its callbacks; where the lines go stays with this process."""
+        return {**self.__dict__, "say": print}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        self._keep_time()
+        if self.clock.spent > self.clock.limit:
             raise TimeIsUpError
         self.watch.look()
 
+    @never_raises
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A run that ended well, and whose record is not where the driver reads, has no result."""
         records, give_up = compose(run_of(trial.config)).files.records, time.monotonic() + ARRIVES_S
@@ -53,32 +86,38 @@ class Guard(tune.Callback):
             node = (trial.last_result or {}).get("node_ip", "its node")
             write_failure(trial.config, f"it ended on {node} without an error, and no record of it is in {records}")
 
+    @never_raises
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune gives a run up. Only a run that was killed, or never came to life, has no record by now."""
         if record_of(trial.config) is None:
             write_failure(trial.config, _reason(trial))
 
+    @never_raises
+    def _keep_time(self) -> None:
+        self.clock.keep()
+
 
 def recorded(trainable: Trainable) -> Trainable:
-    """What Tune calls, on a worker: a run that has a record is answered from it, and no run ends without one."""
+    """What Tune calls, on a worker: a run that is over is answered from its record, and no run ends without one."""
 
     def run(tune_config: dict[str, Any]) -> None:
         config, files, *_ = compose(run_of(tune_config))
         record = files.record(config.key)
-        if record is None:
-            try:
-                trainable(run_of(tune_config))
-                if files.record(config.key) is None:
-                    raise RuntimeError("the run ended without a record of its result")
-            except Exception as error:
-                if files.record(config.key) is None:
-                    write_failure(tune_config, _one_line(error))
-                raise
-        elif record.status == "failed":
+        if record is not None and record.status == "failed":
             raise RuntimeError(record.error)
-        else:
+        if (done := files.finished(config.key)) is not None:
             epochs = config.training.epochs
-            tune.report({**record.metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
+            tune.report({**done.metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
+            return
+        try:
+            trainable(run_of(tune_config))
+            if files.record(config.key) is None:
+                raise RuntimeError("the run ended without a record of its result")
+        except Exception as error:
+            left = files.record(config.key)
+            if left is None or left == record:  # what was there before is a result that has lost its files
+                write_failure(tune_config, _one_line(error))
+            raise
 
     return run
 

@@ -12,6 +12,7 @@ from study.nouns.config import TrialConfig
 from study.nouns.overrides import override, validated
 from study.nouns.promised import PlannedRun, Role
 from study.nouns.records import StudyFiles
+from study.nouns.spec import TEACHERS
 
 
 class Assignment(NamedTuple):
@@ -31,7 +32,8 @@ def compose(tune_config: dict[str, Any]) -> Assignment:
     """
     rest = dict(tune_config)
     base = validated(TrialConfig, rest.pop("trial"))
-    files = StudyFiles(Path(rest.pop("results")), rest.pop("study"))
+    study = rest.pop("study")
+    files = StudyFiles(Path(rest.pop("results")), study, shared=study == TEACHERS)
     label, role = rest.pop("label"), rest.pop("role")
     return Assignment(override(base, rest), files, label, role)
 

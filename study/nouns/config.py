@@ -7,8 +7,14 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from study.nouns.frozen import Frozen
+from study.nouns.frozen import Frozen, without_additions
 from study.nouns.metrics import Metric
+
+IDENTITY_VERSION = 1
+"""Version of what a key stands for. Keys hold every value, so a default may change and old keys keep their meaning.
+A field that is added later, here or to a method's parameters, states the value that all runs had until then
+(`Field(..., json_schema_extra={"before": value})`) and stays out of keys while it has that value: a release that adds
+a default trains nothing again. Only a change of what existing values mean raises this version, and all keys with it."""
 
 UNDISTILLED = ("teacher", "student")
 """The two methods that train one detector alone: the teacher itself, and the student without distillation."""
@@ -119,7 +125,7 @@ class TrialConfig(Frozen):
 
     def identity(self) -> dict[str, Any]:
         """The content that decides the result: no path of this machine, nothing that the method does not read."""
-        content = self.model_dump(mode="json")
+        content = without_additions(type(self), self.model_dump(mode="json"))
         del content["dataset"]["root"]
         for training in (content["training"], content["teacher"]["training"]):
             del training["workers"]
@@ -141,8 +147,8 @@ class TrialConfig(Frozen):
 
     @property
     def key(self) -> str:
-        """12 hexadecimal characters of the content's SHA-256."""
-        canonical = json.dumps(self.identity(), sort_keys=True)
+        """12 hexadecimal characters of the SHA-256 of content and identity's version."""
+        canonical = json.dumps([IDENTITY_VERSION, self.identity()], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def teacher_run(self) -> "TrialConfig":

@@ -1,11 +1,13 @@
 """The base of every noun: validated once, never changed, no unknown keys."""
 
 from types import UnionType
-from typing import Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
+BEFORE = "before"
+"""In a field's `json_schema_extra`: the value that all runs had before the field existed."""
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
@@ -31,3 +33,22 @@ def allowed(field: FieldInfo) -> str:
         if getattr(rule, name, None) is not None
     ]
     return ", ".join(bounds)
+
+
+def without_additions(kind: type[BaseModel], content: dict[str, Any]) -> dict[str, Any]:
+    """What names a noun: its content without fields that were added later, where they say what was so before anyway.
+
+    Args:
+        kind: the noun's type.
+        content: its content in JSON's types.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in content.items():
+        field = kind.model_fields.get(name)
+        extra = field.json_schema_extra if field is not None else None
+        if isinstance(extra, dict) and BEFORE in extra and extra[BEFORE] == value:
+            continue
+        inner = field.annotation if field is not None else None
+        nested = isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, dict)
+        kept[name] = without_additions(inner, value) if nested else value  # type: ignore[arg-type]
+    return kept

@@ -1,6 +1,6 @@
 """What is kept of a run: one JSON file per run, and the only place that knows where a study's files lie.
 
-    results/<study>/     study.json  plan.json  records/<key>.json  runs/<key>/  optuna.journal  tune/  report/
+    results/<study>/     study.json  plan.json  spent.json  records/<key>.json  runs/<key>/  optuna.journal  tune/
     results/teachers/    the same, for the teachers that every study shares
 
 A record is the contract between training and analysis: it needs no torch and no Ray to be read, and it is
@@ -23,10 +23,9 @@ from study.nouns.frozen import Frozen
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
 from study.nouns.promised import Plan, Role
-from study.nouns.spec import StudySpec
+from study.nouns.spec import TEACHERS, StudySpec, refused_name
 
 SCHEMA_VERSION = 1
-TEACHERS = "teachers"
 RESERVED_BYTES = 2**18
 Status = Literal["finished", "failed"]
 
@@ -78,9 +77,21 @@ class RunRecord(Frozen):
 
 
 class StudyFiles:
-    """The files of one study below a results folder."""
+    """The files of one study below a results folder.
 
-    def __init__(self, results: Path, study: str) -> None:
+    Args:
+        results: folder of all studies.
+        study: its name.
+        shared: True for the folder of the teachers, which is no study's (`teachers`).
+
+    Raises:
+        InputError: the study's name leaves that folder, or is that of a folder with another use.
+    """
+
+    def __init__(self, results: Path, study: str, shared: bool = False) -> None:
+        complaint = None if shared else refused_name(study)
+        if complaint:
+            raise InputError(complaint)
         self.results = Path(results).absolute()
         self.study = study
         self.root = self.results / study
@@ -89,7 +100,7 @@ class StudyFiles:
         self.records = self.root / "records"
         self.journal = self.root / "optuna.journal"
         self.tune = self.root / "tune"
-        self.report = self.root / "report"
+        self.spent_json = self.root / "spent.json"
         self.data = self.results / "data"
         self._reserve = self.records / ".reserve"
 
@@ -103,17 +114,17 @@ class StudyFiles:
 
     def teachers(self) -> "StudyFiles":
         """The files of the teachers that every study below this results folder shares."""
-        return StudyFiles(self.results, TEACHERS)
+        return StudyFiles(self.results, TEACHERS, shared=True)
 
     def record(self, key: str) -> RunRecord | None:
-        """The record of a run, or None where there is none."""
-        path = self.records / f"{key}.json"
-        return read_record(path) if path.exists() else None
+        """The record of a run, or None where there is none that can be read (see `set_unreadable_aside`)."""
+        return _readable(self.records / f"{key}.json")
 
     def finished(self, key: str) -> RunRecord | None:
-        """The record of a run that needs no second run, or None."""
+        """The record of a run that needs no second run, as its detector is there too; or None."""
         record = self.record(key)
-        return record if record is not None and record.status != "failed" else None
+        done = record is not None and record.status == "finished" and self.checkpoint(key).exists()
+        return record if done else None
 
     def reserve(self) -> None:
         """Set room aside for records, so that a run that fills the disk can still say so."""
@@ -133,9 +144,23 @@ class StudyFiles:
             write_json(path, content)
 
     def all(self) -> Iterator[RunRecord]:
-        """Every record of the study, in the order of their keys."""
+        """Every record of the study that can be read, in the order of their keys."""
         for path in sorted(self.records.glob("*.json")):
-            yield read_record(path)
+            if (record := _readable(path)) is not None:
+                yield record
+
+    def set_unreadable_aside(self) -> list[str]:
+        """Move records that cannot be read to records/unreadable/, so that their runs are run again; says why each."""
+        reasons = []
+        for path in sorted(self.records.glob("*.json")):
+            try:
+                read_record(path)
+            except (InputError, OSError) as error:
+                aside = self.records / "unreadable" / f"{path.stem}.{uuid4().hex[:8]}.json"
+                aside.parent.mkdir(exist_ok=True)
+                path.replace(aside)
+                reasons.append(str(error))
+        return reasons
 
     def retry(self, key: str) -> None:
         """Set a failed record aside (records/retried/), so that the run may be tried again."""
@@ -145,15 +170,31 @@ class StudyFiles:
             aside.parent.mkdir(exist_ok=True)
             (self.records / f"{key}.json").replace(aside)
 
+    def spent(self) -> float:
+        """Seconds that earlier launches of the study took."""
+        content = _read_json(self.spent_json) if self.spent_json.exists() else {}
+        return float(content.get("seconds", 0.0))
+
+    def spend(self, seconds: float) -> None:
+        """Keep the seconds that all launches took so far."""
+        write_json(self.spent_json, {"seconds": seconds})
+
     def write_study(self, spec: StudySpec) -> None:
         """Keep the question beside its answers."""
         write_json(self.study_json, spec.model_dump(mode="json"))
 
     def read_study(self) -> StudySpec | None:
-        """The study that was asked here, or None before the first run."""
+        """The study that was asked here, or None before the first run.
+
+        Raises:
+            InputError: the file is not JSON, or not a study of this version.
+        """
         if not self.study_json.exists():
             return None
-        return StudySpec.model_validate(_read_json(self.study_json))
+        try:
+            return StudySpec.model_validate(_read_json(self.study_json))
+        except ValidationError as error:
+            raise InputError(f"{self.study_json}: not a study: {_first(error)}") from None
 
     def write_plan(self, plan: Plan) -> None:
         """Keep everything that the study has promised."""
@@ -171,6 +212,13 @@ class StudyFiles:
             return Plan.model_validate(_read_json(self.plan_json))
         except ValidationError as error:
             raise InputError(f"{self.plan_json}: not a plan: {_first(error)}") from None
+
+
+def _readable(path: Path) -> RunRecord | None:
+    try:
+        return read_record(path) if path.exists() else None
+    except (InputError, OSError):
+        return None
 
 
 def read_record(path: Path) -> RunRecord:

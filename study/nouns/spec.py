@@ -3,12 +3,28 @@
 Everything here is plain validated data (JSON in, JSON out); nothing here trains, schedules or draws.
 """
 
-from typing import Any, Literal
+import re
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from study.nouns.config import TrialConfig
 from study.nouns.frozen import Frozen
+from study.nouns.parameters import Range
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+TEACHERS = "teachers"
+RESERVED = (TEACHERS, "data", "report", "records", "runs", "tune")
+"""Folders that lie beside the studies in a results folder, or inside each of them: no study is called so."""
+
+
+def refused_name(name: str) -> str | None:
+    """Why a study cannot be called so, or None where it can: its name is a folder of the results folder."""
+    if not NAME.fullmatch(name):
+        return f"the name of a study is letters, digits, dots, dashes and underscores, got {name!r}"
+    if name.lower() in RESERVED:
+        return f"no study can be called {name!r}: that folder of the results has another use"
+    return None
 
 
 class Budget(Frozen):
@@ -57,23 +73,14 @@ class Point(Frozen):
         return self
 
 
-class SearchSpace(Frozen):
-    """What Optuna may vary around the base run: K (neighbors), N (samples), tau (temperature), and the switches."""
+class SearchSpec(Frozen):
+    """What Optuna may vary around the base run, and how often it may try."""
 
     trials: int = Field(20, ge=1)
-    neighbors: tuple[int, int] = Field((4, 256), description="K: rows per local graph, log-uniform")
-    samples: tuple[int, int] = Field((64, 12000), description="N: distilled rows per frame, log-uniform")
-    temperature: tuple[float, float] = Field((0.5, 50.0), description="tau in points per pillar, log-uniform")
-    switches: bool = Field(False, description="also choose local (LD) and reweight (RL); off searches with both on")
     startup: int = Field(10, ge=1, description="random trials before TPE's model takes over")
-
-    @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> "SearchSpace":
-        for name in ("neighbors", "samples", "temperature"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"search.{name} must be 0 < low <= high, got [{low}, {high}]")
-        return self
+    space: dict[str, Range] | None = Field(
+        None, min_length=1, description="range by dotted key (parameters.weight); null is the method's own"
+    )
 
 
 class StudySpec(Frozen):
@@ -82,19 +89,20 @@ class StudySpec(Frozen):
     A point that asks for it (`tune`) gets its loss weight by `tuning` first.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str
     question: str
     base: TrialConfig = TrialConfig()
     points: tuple[Point, ...] = ()
     tuning: Tuning = Tuning()
-    search: SearchSpace | None = None
+    search: SearchSpec | None = None
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    metric: str = "mAP/3d/moderate"
-    mode: Literal["max", "min"] = "max"
+    metric: str = Field("mAP/3d/moderate", description="what the question is about; the data set's evaluator gives it")
     budget: Budget = Budget()
 
     @model_validator(mode="after")
     def _asks_something(self) -> "StudySpec":
+        if complaint := refused_name(self.name):
+            raise ValueError(complaint)
         if not self.points and self.search is None:
             raise ValueError("a study needs points, a search, or both; this one asks nothing")
         labels = [point.label for point in self.points]

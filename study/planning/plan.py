@@ -1,18 +1,15 @@
-"""From a question to the runs that answer it: every point for every seed, the teachers they need, what is missing."""
+"""From a question to the runs that answer it: every point for every seed, and the teachers they need."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.metrics import judge
 from study.nouns.overrides import override
 from study.nouns.promised import PlannedRun
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.records import RunRecord
 from study.nouns.spec import Budget, StudySpec
-from study.planning.search_space import Switches, choices, corners, switched
-
-Resolve = Callable[[TrialConfig], TrialConfig]
-"""Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
+from study.planning.offered import Resolve
 
 
 def expand(spec: StudySpec, resolve: Resolve, weights: Mapping[str, float | None] = {}) -> list[PlannedRun]:
@@ -34,39 +31,19 @@ def expand(spec: StudySpec, resolve: Resolve, weights: Mapping[str, float | None
     return list(runs.values())
 
 
-def search_bases(spec: StudySpec, resolve: Resolve) -> dict[Switches, TrialConfig]:
-    """The runs that the search varies (with the study's first seed), one per choice of the switches LD and RL.
-
-    Each is resolved for its own choice, so that a suggestion laid over it has its final key at once.
-
-    Returns:
-        Empty where nothing is searched.
-
-    Raises:
-        InputError: the base run's method has none of the searched parameters, or a bound is out of their range.
-    """
-    if spec.search is None:
-        return {}
-    base = override(spec.base, {"seed": spec.seeds[0]})
-    if not base.distills:
-        raise InputError(f"search varies a method's K, N and tau, which base.method={base.method!r} does not have")
-    for changes in corners(spec.search):
-        resolve(override(base, changes))
-    return {chosen: resolve(override(base, switched(chosen))) for chosen in choices(spec.search)}
-
-
-def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -> list[PlannedRun]:
+def teachers(asked: Iterable[PlannedRun], resolve: Resolve) -> list[PlannedRun]:
     """The teachers to train, or to validate where a checkpoint is given, before anything else: each of them once.
 
-    A point of method=teacher is one of them: it is run among the shared teachers too.
+    Args:
+        asked: every row, tuned row and searched run of a study. A row of method=teacher is one of the teachers: it is
+            run among the shared ones too.
     """
     runs: dict[str, TrialConfig] = {}
-    wanted = [run.config for run in planned]
-    for config in [*wanted, *search_bases(spec, resolve).values()]:
-        if config.method == "teacher":
-            runs.setdefault(config.key, config)
-        elif config.distills:
-            teacher = resolve(config.teacher_run())
+    for run in asked:
+        if run.config.method == "teacher":
+            runs.setdefault(run.config.key, run.config)
+        elif run.config.distills:
+            teacher = resolve(run.config.teacher_run())
             runs.setdefault(teacher.key, teacher)
     return [PlannedRun(role="teacher", label="teacher", config=config) for config in runs.values()]
 
@@ -74,22 +51,28 @@ def teachers(spec: StudySpec, planned: Iterable[PlannedRun], resolve: Resolve) -
 def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:
     """Make sure that every process of every run gets a GPU of its own, or a core where runs have no GPU.
 
+    Each process that trains has `training.workers` others that load its data; they need cores too.
+
     Raises:
         InputError: the number of processes and the budget do not fit; says which keys to set.
     """
     for run in runs:
-        teaches, devices = run.method == "teacher", run.training.devices
-        key = "base.teacher.training.devices" if teaches else "base.training.devices"
-        cores, purse = (budget.teacher_cpus, "teacher_cpus") if teaches else (budget.cpus_per_trial, "cpus_per_trial")
         if run.measures:  # validated, by one process
             continue
+        teaches, devices, workers = run.method == "teacher", run.training.devices, run.training.workers
+        key = "base.teacher.training" if teaches else "base.training"
+        cores, purse = (budget.teacher_cpus, "teacher_cpus") if teaches else (budget.cpus_per_trial, "cpus_per_trial")
         if budget.gpus_per_trial and devices != max(1, budget.gpus_per_trial):
             raise InputError(
-                f"{key}={devices} and budget.gpus_per_trial={budget.gpus_per_trial:g} must be the same number: "
+                f"{key}.devices={devices} and budget.gpus_per_trial={budget.gpus_per_trial:g} must be the same number: "
                 "each process of a run trains on a GPU of its own"
             )
-        if not budget.gpus_per_trial and devices > max(1, cores):
-            raise InputError(f"{key}={devices} processes need as many cores, got budget.{purse}={cores:g}")
+        needed = devices * workers if budget.gpus_per_trial else devices * (1 + workers)
+        if needed > max(1, cores):
+            raise InputError(
+                f"{key}.devices={devices} with {key}.workers={workers} are {devices * (1 + workers)} processes, of "
+                f"which {needed} need a core, got budget.{purse}={cores:g}: raise it, or lower the workers"
+            )
 
 
 def too_weak(teacher: TrialConfig, record: RunRecord) -> str | None:
@@ -105,8 +88,3 @@ def too_weak(teacher: TrialConfig, record: RunRecord) -> str | None:
         f"validation split, below teacher.minimum={floor:g}. Checkpoints from before mmdet3d 1.0 score low under its "
         "coordinates. Give another, or set teacher.minimum, or distill from this one with --accept-weak-teacher"
     )
-
-
-def missing(planned: Iterable[PlannedRun], files: StudyFiles) -> list[PlannedRun]:
-    """The runs that have no result yet: never run, killed on the way, or failed."""
-    return [run for run in planned if files.finished(run.config.key) is None]

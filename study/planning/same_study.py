@@ -1,53 +1,56 @@
-"""Going on with a study that is already there: only the same question, and only one driver at a time."""
+"""Going on with a study that is already there: only the same question, and only one driver at a time.
+
+What decides is what would be run: the plan that is kept and the plan that is asked for now are compared by the keys of
+their runs. So another data root with the same content, another order of seeds or a release that adds a default is the
+same study, and other content of the same root is another one.
+"""
 
 import fcntl
-import shutil
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning.weight_tuning import WEIGHT
 
-FREE = (
-    "question",
-    "budget",
-    "search.startup",
-    "base.dataset.root",
-    "base.training.workers",
-    "base.teacher.training.workers",
-    "base.teacher.minimum",
-)
-"""Fields that may change between launches: none of them decides what a run's result is."""
+LOCK = ".driver"
 
 
 @contextmanager
 def only_driver(files: StudyFiles) -> Iterator[None]:
     """Hold the study for this process; the system lets go of it even when the process is killed.
 
-    A study that was not there before and that is refused leaves nothing behind.
+    A folder that is still empty at the end is removed: a study that was refused leaves nothing behind.
 
     Raises:
         InputError: another process is running this study.
     """
-    new = not files.root.exists()
-    files.root.mkdir(parents=True, exist_ok=True)
-    with (files.root / ".driver").open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{files.root}: another process is running this study") from None
-        try:
-            yield
-        except InputError:
-            if new and not files.records.exists():
-                shutil.rmtree(files.root)
-            raise
+    lock = files.root / LOCK
+    while True:
+        files.root.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{files.root}: another process is running this study") from None
+            if not lock.exists() or lock.stat().st_ino != os.fstat(held.fileno()).st_ino:
+                continue  # it was removed by the driver that held it
+            try:
+                yield
+            finally:
+                if list(files.root.iterdir()) == [lock]:
+                    lock.unlink()
+                    files.root.rmdir()
+            return
 
 
-def claim(spec: StudySpec, files: StudyFiles, resume: bool) -> None:
-    """Make this the folder of the study, or make sure that it already is.
+def check(spec: StudySpec, plan: Plan, files: StudyFiles, resume: bool) -> None:
+    """Make sure that this folder is free, or holds the same study. Nothing is written.
 
     Growing is fine: more seeds, more points, more trials of the search.
 
@@ -55,49 +58,93 @@ def claim(spec: StudySpec, files: StudyFiles, resume: bool) -> None:
         InputError: the folder holds a study and `resume` is off, or it holds another study.
     """
     there = files.read_study()
-    if there is not None and not resume:
-        count = sum(1 for _ in files.all())
+    if there is None:
+        return
+    if not resume:
+        count = len(list(files.records.glob("*.json")))
         raise InputError(
             f"{files.root} already holds a study with {count} runs: continue it with --resume, or choose another --name"
         )
-    if there is not None:
-        changed = first_difference(there, spec)
-        if changed:
-            raise InputError(f"{files.study_json}: --resume needs the same study, but {changed}; choose another --name")
-    files.write_study(spec)
+    changed = first_difference(there, files.read_plan(), spec, plan)
+    if changed:
+        raise InputError(f"{files.study_json}: --resume needs the same study, but {changed}; choose another --name")
 
 
-def first_difference(old: StudySpec, new: StudySpec) -> str | None:
-    """The first field that makes `new` another study than `old`, in words, or None where it only grows."""
-    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
-    gone = [seed for seed in before["seeds"] if seed not in after["seeds"]]
-    if gone:
+def first_difference(old: StudySpec, before: Plan, new: StudySpec, now: Plan) -> str | None:
+    """The first thing that makes `new` another study than `old`, in words, or None where it only grows.
+
+    Args:
+        old, before: the study that is there, and what was planned of it.
+        new, now: the completed study that is asked for, and what is planned of it.
+    """
+    if old.metric != new.metric:
+        return f"metric was {old.metric} and is now {new.metric}"
+    if gone := [seed for seed in old.seeds if seed not in new.seeds]:
         return f"seeds lost {gone}"
-    kept = {point["label"]: point for point in after["points"]}
-    for point in before["points"]:
-        now = kept.get(point["label"], {})
-        for field in ("set", "tune"):
-            if now.get(field) != point[field]:
-                return (
-                    f"the point {point['label']!r} had {field} {point[field]} and now has {now.get(field, 'nothing')}"
-                )
-    if before["search"] and after["search"]:
-        if after["search"]["trials"] < before["search"]["trials"]:
-            return f"search.trials was {before['search']['trials']} and is now {after['search']['trials']}"
-        before["search"]["trials"] = after["search"]["trials"]
-    elif after["search"]:
-        before["search"] = after["search"]
-    before["seeds"], before["points"] = after["seeds"], after["points"]
-    return _differs("", before, after)
+    return _rows_differ(old, before, new, now) or _tuning_differs(old, new) or _search_differs(old, before, new, now)
 
 
-def _differs(path: str, old: Any, new: Any) -> str | None:
-    if path in FREE or old == new:
+def _rows_differ(old: StudySpec, before: Plan, new: StudySpec, now: Plan) -> str | None:
+    tuned = {point.label for point in old.points if point.tune}
+    kept = {_untuned(run, tuned).key for run in now.runs if run.role == "row"}
+    places = {(run.label, run.config.seed): run.config for run in now.runs if run.role == "row"}
+    labels = {point.label for point in new.points}
+    for run in before.runs:
+        if run.role != "row":
+            continue
+        if run.label not in labels:
+            return f"the point {run.label!r} is gone"
+        if _untuned(run, tuned).key not in kept:
+            other = places.get((run.label, run.config.seed))
+            how = _differs(run.config.identity(), other.identity()) if other else "it is gone"
+            return f"of the point {run.label!r} (seed {run.config.seed}) {how}"
+    return None
+
+
+def _tuning_differs(old: StudySpec, new: StudySpec) -> str | None:
+    tunes = {point.label: point.tune for point in new.points}
+    for point in old.points:
+        if point.tune != tunes.get(point.label, point.tune):
+            return f"of the point {point.label!r} tune was {point.tune} and is now {tunes[point.label]}"
+    if any(point.tune for point in old.points) and old.tuning != new.tuning:
+        return f"tuning.{_differs(old.tuning.model_dump(), new.tuning.model_dump())}"
+    return None
+
+
+def _search_differs(old: StudySpec, before: Plan, new: StudySpec, now: Plan) -> str | None:
+    if old.search is None:
         return None
+    if new.search is None:
+        return "its search is gone"
+    if new.search.trials < old.search.trials:
+        return f"search.trials was {old.search.trials} and is now {new.search.trials}"
+    spaces = [study.search.model_dump(mode="json")["space"] for study in (old, new) if study.search]
+    if spaces[0] != spaces[1]:
+        return f"search.space.{_differs(*spaces)}"
+    bases = [searched_around(plan) for plan in (before, now)]
+    if bases[0] and bases[1] and bases[0].key != bases[1].key:
+        return f"of the searched run {_differs(bases[0].identity(), bases[1].identity())}"
+    return None
+
+
+def searched_around(plan: Plan) -> TrialConfig | None:
+    """The run around which a plan searches."""
+    return next((promise.around for promise in plan.promised if promise.role == "search"), None)
+
+
+def _untuned(run: PlannedRun, tuned: set[str]) -> TrialConfig:
+    """A tuned row without the weight that was chosen for it."""
+    if run.label not in tuned:
+        return run.config
+    name = WEIGHT.partition(".")[2]
+    rest = {key: value for key, value in run.config.parameters.items() if key != name}
+    return run.config.model_copy(update={"parameters": rest})
+
+
+def _differs(old: Any, new: Any, path: str = "") -> str:
+    """The first value in which two contents differ, in words."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
-            found = _differs(f"{path}.{name}" if path else name, old.get(name), new.get(name))
-            if found:
-                return found
-        return None
+            if old.get(name) != new.get(name):
+                return _differs(old.get(name), new.get(name), f"{path}.{name}" if path else name)
     return f"{path} was {old} and is now {new}"

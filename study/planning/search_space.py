@@ -1,53 +1,153 @@
-"""The define-by-run space from which Optuna suggests a run: dotted overrides, as `--set` takes them."""
+"""The space of a search: ranges by dotted key, as `--set` takes them, and the runs that Optuna suggests in it.
 
+A range with conditions (`when`) is asked for only in runs that meet them. A condition names another searched key, or
+one that is not searched and keeps the base run's value; a searched key that was not asked for has the base's value too.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import optuna
 
-from study.nouns.spec import SearchSpace
+from study.nouns.config import TrialConfig
+from study.nouns.errors import InputError, unknown_name
+from study.nouns.overrides import override
+from study.nouns.parameters import Range
+from study.nouns.promised import PlannedRun
+from study.nouns.spec import StudySpec
+from study.planning.offered import Resolve
 
-Switches = tuple[bool, bool]
-"""Whether LD (`local`) and RL (`reweight`) are on."""
+Space = Mapping[str, Range]
 
 
-def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> dict[str, Any]:
-    """Ask Optuna for one run: tau only where RL reads it, K only where LD reads it.
+def suggest(trial: optuna.trial.BaseTrial, space: Space, base: TrialConfig) -> dict[str, Any]:
+    """Ask Optuna for one run.
+
+    Args:
+        trial: who is asked; every answer becomes one of its parameters, under the dotted key.
+        space: a checked space.
+        base: the resolved run around which is searched.
 
     Returns:
-        Dotted overrides. Every one of them is also a parameter of the Optuna trial, under the same name.
+        Dotted overrides of the base run.
     """
-    changes: dict[str, Any] = switched((True, True))
-    if space.switches:
-        changes = {name: trial.suggest_categorical(name, [True, False]) for name in changes}
-    changes["parameters.samples"] = trial.suggest_int("parameters.samples", *space.samples, log=True)
-    if changes["parameters.local"]:
-        changes["parameters.neighbors"] = trial.suggest_int("parameters.neighbors", *space.neighbors, log=True)
-    if changes["parameters.reweight"]:
-        changes["parameters.temperature"] = trial.suggest_float("parameters.temperature", *space.temperature, log=True)
+    changes: dict[str, Any] = {}
+    content = base.model_dump(mode="json")
+    for key in _in_order(space):
+        conditions = space[key].when.items()
+        if all((changes[other] if other in changes else _at(content, other)) == value for other, value in conditions):
+            changes[key] = _asked(trial, key, space[key])
     return changes
 
 
-def choices(space: SearchSpace) -> list[Switches]:
-    """The settings of the switches that a search may choose."""
-    return (
-        [(local, reweight) for local in (True, False) for reweight in (True, False)]
-        if space.switches
-        else [(True, True)]
-    )
+def around(spec: StudySpec, seed: int, resolve: Resolve) -> list[PlannedRun]:
+    """The base run of a search, and the runs at both ends of every range: what can be checked before anything runs.
+
+    Args:
+        spec: a completed study.
+        seed: of the runs that are searched.
+
+    Returns:
+        Resolved runs, the base run first; empty where nothing is searched.
+
+    Raises:
+        InputError: the space cannot be searched, a value is out of its range, or one asks for another teacher.
+    """
+    if spec.search is None:
+        return []
+    assert spec.search.space is not None, "a completed search has a space"
+    if spec.base.method == "teacher":
+        raise InputError("a search varies students; base.method is 'teacher'")
+    space, base = spec.search.space, override(spec.base, {"seed": seed})
+    runs = [resolve(base)]
+    _check(space, runs[0])
+    for key, changes in _corners(space, runs[0]):
+        try:
+            runs.append(resolve(override(base, changes)))
+        except InputError as error:
+            raise InputError(f"search.space of {key}: {error}") from None
+        if len({run.teacher_run().key for run in runs if run.distills}) > 1:
+            raise InputError(f"search.space of {key}: its values need different teachers; a search has one")
+    return [PlannedRun(role="search", label="search", config=config) for config in runs]
 
 
-def switched(switches: Switches) -> dict[str, bool]:
-    """The overrides that set the switches."""
-    return dict(zip(("parameters.local", "parameters.reweight"), switches, strict=True))
+def _check(space: Space, base: TrialConfig) -> None:
+    content = base.model_dump(mode="json")
+    known = [*space, *_keys(content)]
+    for key, range_ in space.items():
+        for other, value in range_.when.items():
+            if other not in known:
+                raise unknown_name(f"key in the condition of search.space {key},", other, known)
+            possible = _holds(space[other], value) if other in space else _at(content, other) == value
+            if not possible:
+                raise InputError(f"search.space of {key}: it is never searched, as {other} is never {value!r}")
+    _in_order(space)
 
 
-def switches_of(changes: dict[str, Any]) -> Switches:
-    """The inverse of `switched`, out of all overrides of a run."""
-    return changes["parameters.local"], changes["parameters.reweight"]
+def _in_order(space: Space) -> list[str]:
+    """The keys of a space, each after those of its conditions."""
+    graph = {key: [other for other in range_.when if other in space] for key, range_ in space.items()}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise InputError(f"conditions of search.space go in a circle: {' -> '.join(error.args[1])}") from None
 
 
-def corners(space: SearchSpace) -> list[dict[str, Any]]:
-    """The overrides at the low and at the high end of every range: what can be checked before anything runs."""
-    ranges = {f"parameters.{name}": getattr(space, name) for name in ("samples", "neighbors", "temperature")}
-    ends = [{name: bounds[end] for name, bounds in ranges.items()} for end in (0, 1)]
-    return [suggest(optuna.trial.FixedTrial({**switched((True, True)), **end}), space) for end in ends]
+def _asked(trial: optuna.trial.BaseTrial, key: str, range_: Range) -> Any:
+    if range_.choices is not None:
+        if all(isinstance(choice, str | int | float | None) for choice in range_.choices):
+            return trial.suggest_categorical(key, range_.choices)
+        return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in range_.choices]))
+    low, high = _ends(range_)
+    ask = trial.suggest_int if range_.integer else trial.suggest_float
+    return ask(key, low, high, log=range_.log)
+
+
+def _corners(space: Space, base: TrialConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every range alone at each of its values that can be named, then all at their first and all at their last."""
+    for key, range_ in space.items():
+        for value in _ends(range_):
+            yield key, {**_required(space, key), key: value}
+    for end in (0, -1):
+        values = {key: _ends(range_)[end] for key, range_ in space.items()}
+        written = {key: json.dumps(value) if isinstance(value, list) else value for key, value in values.items()}
+        yield "all keys together", suggest(optuna.trial.FixedTrial(written), space, base)
+
+
+def _required(space: Space, key: str) -> dict[str, Any]:
+    """What makes a search ask for a key."""
+    needed: dict[str, Any] = {}
+    for other, value in space[key].when.items():
+        if other in space:
+            needed |= {**_required(space, other), other: value}
+    return needed
+
+
+def _ends(range_: Range) -> list[Any]:
+    if range_.choices is not None:
+        return list(range_.choices)
+    ends = [end for end in (range_.low, range_.high) if end is not None]
+    return [int(end) for end in ends] if range_.integer else ends
+
+
+def _holds(range_: Range, value: Any) -> bool:
+    if range_.choices is not None:
+        return value in range_.choices
+    low, high = _ends(range_)
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def _keys(content: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in content.items():
+        yield f"{above}{name}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{above}{name}.")
+
+
+def _at(content: dict[str, Any], key: str) -> Any:
+    place: Any = content
+    for name in key.split("."):
+        place = place.get(name) if isinstance(place, dict) else None
+    return place

@@ -9,7 +9,6 @@ same suggestions come again, and those with a record are not run again. A run th
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optuna
@@ -17,15 +16,17 @@ from optuna.trial import TrialState
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.metrics import Metric
 from study.nouns.overrides import override
-from study.nouns.promised import PlannedRun
+from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Point, StudySpec
-from study.planning.plan import Resolve
+from study.planning.missing import ended
+from study.planning.offered import Resolve
 
 WEIGHT = "parameters.weight"
-OwnRange = Callable[[TrialConfig], tuple[float, float]]
-"""A method's own low and high weight, which only the trainables know."""
+DIGITS = 3
+"""Significant digits of a suggested weight; as many as the row's own weight has, where that has more."""
 
 
 class Row(NamedTuple):
@@ -38,15 +39,41 @@ class Row(NamedTuple):
     """Low, start and high of the weight."""
 
 
-def with_ranges(spec: StudySpec, resolve: Resolve, own_range: OwnRange) -> StudySpec:
-    """The study with the method's own range wherever a point asks for it.
+class Tuning(NamedTuple):
+    """How far the tuning of a row is: what is suggested by now, and what came of it. Read once per round."""
 
-    Raises:
-        InputError: a point cannot be resolved, or its method has no weight.
-    """
-    return spec.model_copy(
-        update={"points": tuple(_with_range(spec, point, resolve, own_range) for point in spec.points)}
-    )
+    row: Row
+    trials: int
+    runs: list[PlannedRun]
+    """All rounds with results, and the first that lacks one."""
+    records: list[RunRecord | None]
+    """Of each of these runs; None where it has to run."""
+    chosen: float | None
+    """The weight with the best result, of equal ones the nearest to the start; None before the end or without any."""
+
+    @property
+    def open(self) -> list[PlannedRun]:
+        """The runs that can be run now; none when all have been tried."""
+        return [run for run, record in zip(self.runs, self.records, strict=True) if record is None]
+
+    @property
+    def tried(self) -> list[RunRecord]:
+        """The records of the runs that were tried."""
+        return [record for record in self.records if record is not None]
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether everything was tried and nothing has a result."""
+        return len(self.tried) == self.trials and self.chosen is None
+
+    def promise(self, known: int) -> Promise:
+        """So many runs will be tried for this row.
+
+        Args:
+            known: of them, the number that the plan holds under this row's name.
+        """
+        runs = known + self.trials - len(self.runs)
+        return Promise(role="tuning", label=self.row.label, runs=runs, around=self.row.base)
 
 
 def rows(spec: StudySpec, resolve: Resolve) -> list[Row]:
@@ -58,74 +85,37 @@ def rows(spec: StudySpec, resolve: Resolve) -> list[Row]:
     return [_row(spec, point, resolve) for point in spec.points if point.tune]
 
 
-def suggested(row: Row, spec: StudySpec, files: StudyFiles) -> list[PlannedRun]:
-    """The tuning runs of a row that are known by now: all rounds with results, and the first that lacks one."""
-    runs: list[PlannedRun] = []
-    low, start, high = row.bounds
-    study = _fresh_study(spec)
-    study.enqueue_trial({WEIGHT: start})
-    while len(runs) < spec.tuning.trials:
-        trials = [study.ask() for _ in range(min(spec.tuning.at_once, spec.tuning.trials - len(runs)))]
-        weights = [float(f"{trial.suggest_float(WEIGHT, low, high, log=True):.3g}") for trial in trials]
-        these = [
-            PlannedRun(role="tuning", label=row.label, config=override(row.base, {WEIGHT: weight}))
-            for weight in weights
-        ]
-        runs += these
-        records = [files.record(run.config.key) for run in these]
-        if None in records:
-            break
-        for trial, record in zip(trials, records, strict=True):
-            value = _value(record, spec)
-            study.tell(trial, value, state=TrialState.FAIL if value is None else None)
-    return runs
-
-
-def unfinished(row: Row, spec: StudySpec, files: StudyFiles) -> list[PlannedRun]:
-    """The tuning runs of a row that can be run now; none when all have been tried."""
-    return [run for run in suggested(row, spec, files) if files.record(run.config.key) is None]
-
-
-def tried(row: Row, spec: StudySpec, files: StudyFiles) -> list[RunRecord]:
-    """The records of a row's tuning runs."""
-    records = (files.record(run.config.key) for run in suggested(row, spec, files))
-    return [record for record in records if record is not None]
-
-
-def hopeless(row: Row, spec: StudySpec, files: StudyFiles) -> bool:
-    """Whether everything was tried and nothing has a result."""
-    return len(tried(row, spec, files)) == spec.tuning.trials and chosen(row, spec, files) is None
-
-
-def chosen(row: Row, spec: StudySpec, files: StudyFiles) -> float | None:
-    """The weight with the best result, of equal ones the nearest to the start; None before the end or without any.
+def read(row: Row, spec: StudySpec, metric: Metric, files: StudyFiles) -> Tuning:
+    """Ask Optuna for the row's runs again, round after round, as far as there are results.
 
     Results are compared by the study's metric after the last epoch.
     """
-    records = tried(row, spec, files)
-    results = [(_value(record, spec), record.config.parameters["weight"]) for record in records]
-    known = [(value, weight) for value, weight in results if value is not None]
-    if len(records) < spec.tuning.trials or not known:
-        return None
-    sign = 1 if spec.mode == "max" else -1
-    return max(known, key=lambda result: (sign * result[0], -abs(math.log(result[1] / row.bounds[1]))))[1]
+    low, start, high = row.bounds
+    runs: list[PlannedRun] = []
+    records: list[RunRecord | None] = []
+    study = _fresh_study(spec, metric)
+    study.enqueue_trial({WEIGHT: start})
+    while len(runs) < spec.tuning.trials and None not in records:
+        trials = [study.ask() for _ in range(min(spec.tuning.at_once, spec.tuning.trials - len(runs)))]
+        weights = [_rounded(trial.suggest_float(WEIGHT, low, high, log=True), row) for trial in trials]
+        configs = [override(row.base, {WEIGHT: weight}) for weight in weights]
+        these = [PlannedRun(role="tuning", label=row.label, config=config) for config in configs]
+        answers = [ended(run, files) for run in these]
+        runs, records = runs + these, records + answers
+        if None not in answers:
+            for trial, record in zip(trials, answers, strict=True):
+                value = _value(record, metric)
+                study.tell(trial, value, state=TrialState.FAIL if value is None else None)
+    over = len(runs) == spec.tuning.trials and None not in records
+    return Tuning(row, spec.tuning.trials, runs, records, _best(row, records, metric) if over else None)
 
 
-def retry(tuned: list[Row], spec: StudySpec, files: StudyFiles) -> None:
+def retry(tunings: list[Tuning], files: StudyFiles) -> None:
     """Set failures aside, to be tried again; a failed tuning run only where its whole row failed, as it was tried."""
-    again = {record.key for row in tuned if hopeless(row, spec, files) for record in tried(row, spec, files)}
+    again = {record.key for tuning in tunings if tuning.hopeless for record in tuning.tried}
     for record in list(files.all()):
         if record.key in again or record.role != "tuning":
             files.retry(record.key)
-
-
-def _with_range(spec: StudySpec, point: Point, resolve: Resolve, own_range: OwnRange) -> Point:
-    if point.tune is not True:
-        return point
-    config = resolve(override(spec.base, point.set))
-    start = _weight(config, point)
-    low, high = own_range(config)
-    return point.model_copy(update={"tune": (min(low, start), start, max(high, start))})
 
 
 def _row(spec: StudySpec, point: Point, resolve: Resolve) -> Row:
@@ -138,23 +128,35 @@ def _row(spec: StudySpec, point: Point, resolve: Resolve) -> Row:
     return Row(point.label, base, point.tune)
 
 
-def _weight(config: TrialConfig, point: Point) -> float:
-    weight = config.parameters.get("weight")
-    if not isinstance(weight, int | float) or weight <= 0:
-        raise InputError(
-            f"{point.label!r} cannot be tuned: method {config.method} has no weight above 0 (got {weight})"
-        )
-    return float(weight)
+def _rounded(weight: float, row: Row) -> float:
+    """A weight that people can read, inside its range; the row's own weight as it is."""
+    low, start, high = row.bounds
+    digits = max(DIGITS, _digits(start))
+    return start if math.isclose(weight, start, rel_tol=1e-12) else min(max(float(f"{weight:.{digits}g}"), low), high)
 
 
-def _fresh_study(spec: StudySpec) -> optuna.Study:
+def _digits(weight: float) -> int:
+    """How many significant digits a weight was written with: 0.1234 has four."""
+    return len(repr(weight).lower().partition("e")[0].replace(".", "").strip("0"))
+
+
+def _best(row: Row, records: list[RunRecord | None], metric: Metric) -> float | None:
+    results = [(_value(record, metric), record.config.parameters["weight"]) for record in records if record is not None]
+    known = [(value, weight) for value, weight in results if value is not None]
+    if not known:
+        return None
+    sign = 1 if metric.direction == "max" else -1
+    return max(known, key=lambda result: (sign * result[0], -abs(math.log(result[1] / row.bounds[1]))))[1]
+
+
+def _fresh_study(spec: StudySpec, metric: Metric) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(
         seed=spec.tuning.seed, n_startup_trials=(spec.tuning.trials + 1) // 2, constant_liar=True
     )
-    return optuna.create_study(direction="maximize" if spec.mode == "max" else "minimize", sampler=sampler)
+    return optuna.create_study(direction="maximize" if metric.direction == "max" else "minimize", sampler=sampler)
 
 
-def _value(record: RunRecord | None, spec: StudySpec) -> float | None:
+def _value(record: RunRecord | None, metric: Metric) -> float | None:
     finished = record is not None and record.status == "finished"
-    return record.metrics.get(spec.metric) if record is not None and finished else None
+    return record.metrics.get(metric.name) if record is not None and finished else None

@@ -137,7 +137,7 @@ def test_the_teachers_records_are_read_from_their_own_folder(study_folder):
 
 def test_teachers_of_other_studies_are_left_alone(study_folder):
     other = override(made_up.BASE, {"detector.width": 0.5}).teacher_run()
-    StudyFiles(study_folder.parent, "teachers").write(made_up.record(other, "teacher"))
+    StudyFiles(study_folder.parent, "any").teachers().write(made_up.record(other, "teacher"))
     assert other.key not in set(load([study_folder]).runs["key"])
 
 

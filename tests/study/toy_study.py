@@ -13,23 +13,43 @@ from typing import Any
 
 from ray import tune
 
-from study.driver.launch import Outcome, launch
+from study.driver.launch import launch
 from study.nouns.assignment import compose
 from study.nouns.config import TrialConfig
+from study.nouns.errors import InputError
 from study.nouns.metrics import Metric
+from study.nouns.overrides import override
+from study.nouns.parameters import Called, Range
 from study.nouns.records import Role, RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning.offered import Offered
+from study.planning.study_state import Outcome
 
 METRIC = "mAP/3d/moderate"
 DECLARED = (Metric(name=METRIC, title="top of the parabola", low=-100, high=100, floor=20),)
 DEFAULTS = {"local": True, "reweight": True, "neighbors": 32, "samples": 300, "temperature": 5.0}
+SPACE = {
+    "parameters.neighbors": {"low": 4, "high": 64, "log": True, "integer": True, "when": {"parameters.local": True}},
+    "parameters.samples": {"low": 100, "high": 1000, "log": True, "integer": True},
+}
+CALLED = {
+    "parameters.neighbors": Called(symbol="K"),
+    "parameters.samples": Called(symbol="N"),
+    "parameters.local": Called(symbol="LD", switch=True),
+    "parameters.reweight": Called(symbol="RL", switch=True),
+}
 
 
 def resolve(config: TrialConfig) -> TrialConfig:
     """Complete a config the way run_study.py does."""
     if not config.distills:
         return config
-    return config.model_copy(update={"parameters": {**DEFAULTS, **config.parameters}})
+    whole = {**DEFAULTS, **config.parameters}
+    if whole["samples"] > 12000:
+        raise InputError(f"parameters.samples: at most 12000 (got {whole['samples']})")
+    if not whole["local"]:
+        whole["neighbors"] = None
+    return config.model_copy(update={"parameters": whole})
 
 
 def train(tune_config: dict[str, Any]) -> None:
@@ -53,10 +73,17 @@ def train(tune_config: dict[str, Any]) -> None:
             checkpoint.write_text(str(epoch + 1))
             if wants.get("kill") and epoch == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            value = 50 - (wants["neighbors"] - 20) ** 2 / 100 - (wants["samples"] - 400) ** 2 / 1e5 - 1 / (epoch + 1)
+            value = (
+                50
+                - ((wants["neighbors"] or 20) - 20) ** 2 / 100
+                - (wants["samples"] - 400) ** 2 / 1e5
+                - 1 / (epoch + 1)
+            )
             metrics = {METRIC: value}
             if epoch + 1 == epochs:
+                files.checkpoint(config.key).write_text("a detector")
                 write(files, config, label, role, status="finished", metrics=metrics, facts=facts)
+                checkpoint.unlink()
             tune.report({**metrics, "key": config.key, "epoch": epoch + 1, "epochs": epochs})
     except ValueError as error:
         write(files, config, label, role, status="failed", error=str(error), facts=facts)
@@ -67,6 +94,16 @@ def write(files: StudyFiles, config: TrialConfig, label: str, role: Role, **rest
     """Keep the record of a run."""
     begin = {"key": config.key, "study": files.study, "label": label, "role": role, "config": config}
     files.write(RunRecord(**begin, declared=DECLARED, **rest))
+
+
+OFFERED = Offered(
+    trainable=train,
+    resolve=resolve,
+    metrics_of=lambda config: DECLARED,
+    weight_range=lambda config: (0.1, 10.0),
+    search_space=lambda config: {key: Range.model_validate(range_) for key, range_ in SPACE.items()},
+    called=lambda config: CALLED,
+)
 
 
 def toy(**changes: Any) -> StudySpec:
@@ -80,20 +117,20 @@ def toy(**changes: Any) -> StudySpec:
         "seeds": [0, 1],
         "budget": {"teacher_cpus": 1},
     }
-    return StudySpec.model_validate({**content, **changes})
+    alone = {"base.training.workers": 0, "base.teacher.training.workers": 0}
+    return override(StudySpec.model_validate({**content, **changes}), alone)
 
 
 def run(spec: StudySpec, results: Path, address: str = "local", **options: Any) -> Outcome:
     """Launch the toy study; `options` are `launch`'s resume, force and say."""
-    files = StudyFiles(results, spec.name)
-    return launch(spec, trainable=train, resolve=resolve, files=files, address=address, **options)
+    return launch(spec, offered=OFFERED, files=StudyFiles(results, spec.name), address=address, **options)
 
 
 def long_search() -> StudySpec:
     """A search to be killed: eight suggestions of about a second, no rows."""
     base = {"method": "pointdistiller", "training": {"epochs": 4}, "parameters": {"pause": 0.25}}
     base["teacher"] = {"training": {"epochs": 1}}
-    return toy(base=base, points=[], search={"trials": 8, "startup": 3, "samples": [100, 1000], "neighbors": [4, 64]})
+    return toy(base=base, points=[], search={"trials": 8, "startup": 3})
 
 
 if __name__ == "__main__":

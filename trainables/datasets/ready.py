@@ -6,6 +6,7 @@ from typing import Any
 
 from study.nouns.config import DatasetSpec
 from study.nouns.errors import InputError
+from study.nouns.frozen import without_additions
 from study.nouns.overrides import validated
 from study.nouns.records import StudyFiles
 from trainables import datasets
@@ -20,7 +21,7 @@ def checked(dataset: DatasetSpec) -> DatasetSpec:
         InputError: an unknown data set or option, a value out of range, a root that is missing or cannot be used.
     """
     data_set = datasets.load(dataset.name)
-    options = _options(dataset).model_dump(mode="json")
+    options = without_additions(data_set.Options, _options(dataset).model_dump(mode="json"))
     if data_set.made:
         return dataset.model_copy(update={"options": options})
     root = _root(dataset)

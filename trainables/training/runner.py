@@ -173,7 +173,7 @@ def build_model(config: TrialConfig, student_cfg: Any, teacher: Path | None) -> 
         # Adapters are initialized from the seed too, after the student, so that every method starts with one student.
         _seed(config.seed)
         spec = detectors.load(config.detector.name)
-        model.distill(network, spec, method, method.Parameters(**config.parameters))
+        model.distill(network, spec, method, method.Parameters(**method.complete(config.parameters, spec.kind)))
     return model
 
 

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from toy_study import METRIC, run, toy
 
 from study.nouns.errors import InputError
+from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from study.planning.same_study import only_driver
 
@@ -40,7 +41,7 @@ def troubled(cluster, tmp_path_factory):
     """A study with a good, a failing and a once killed row and a search, after its first launch."""
     results = tmp_path_factory.mktemp("troubled")
     lines: list[str] = []
-    spec = toy(points=TROUBLE, seeds=[0], search={"trials": 3, "startup": 2, "samples": [100, 900]})
+    spec = toy(points=TROUBLE, seeds=[0], search={"trials": 3, "startup": 2})
     outcome = run(spec, results, cluster, say=lines.append)
     return spec, StudyFiles(results, "toy"), outcome, lines
 
@@ -66,7 +67,7 @@ def test_the_plan_promises_the_searchs_runs_before_anyone_asked_for_them(trouble
 
 
 def test_a_row_may_be_called_search(cluster, tmp_path):
-    spec = toy(points=[{"label": "search"}], seeds=[0], search={"trials": 1, "samples": [100, 900]})
+    spec = toy(points=[{"label": "search"}], seeds=[0], search={"trials": 1})
     run(spec, tmp_path, cluster)
     assert sorted((r.role, r.label) for r in StudyFiles(tmp_path, "toy").all()) == [
         ("row", "search"),
@@ -75,13 +76,11 @@ def test_a_row_may_be_called_search(cluster, tmp_path):
 
 
 def test_a_configuration_that_the_search_found_becomes_a_row_when_it_is_added(cluster, tmp_path):
-    spec, files = toy(points=[], seeds=[0], search={"trials": 1, "samples": [100, 900]}), StudyFiles(tmp_path, "toy")
+    spec, files = toy(points=[], seeds=[0], search={"trials": 1}), StudyFiles(tmp_path, "toy")
     run(spec, tmp_path, cluster)
     (found,) = files.all()
     parameters = {f"parameters.{name}": value for name, value in found.config.parameters.items()}
-    grown = toy(
-        points=[{"label": "the best", "set": parameters}], seeds=[0], search={"trials": 1, "samples": [100, 900]}
-    )
+    grown = toy(points=[{"label": "the best", "set": parameters}], seeds=[0], search={"trials": 1})
     lines: list[str] = []
     run(grown, tmp_path, cluster, resume=True, say=lines.append)
     assert lines == ["nothing is missing"]
@@ -144,8 +143,8 @@ def test_a_study_that_is_there_is_not_overwritten(troubled):
 
 def test_resume_with_another_study_is_refused(troubled):
     spec, files, _, _ = troubled
-    with pytest.raises(InputError, match="metric was"):
-        run(spec.model_copy(update={"metric": "loss"}), files.results, resume=True)
+    with pytest.raises(InputError, match=r"of the point 'good' \(seed 0\) training\.epochs was 2 and is now 3"):
+        run(override(spec, {"base.training.epochs": 3}), files.results, resume=True)
 
 
 def test_a_study_has_one_driver_at_a_time(troubled):

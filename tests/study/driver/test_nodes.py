@@ -20,11 +20,10 @@ import pytest
 import toy_study
 from ray import cloudpickle
 from test_launch import epochs_trained, wait_for_records
-from toy_study import run, toy
+from toy_study import OFFERED, run, toy
 
 from study.driver import cluster as nodes
 from study.driver.launch import launch
-from study.driver.progress import run_of
 from study.nouns.assignment import compose
 from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
@@ -86,7 +85,7 @@ def test_a_node_that_does_not_see_the_results_is_named_before_anything_starts(re
 
 def train_on_a_disk_of_its_own(tune_config: dict[str, Any]) -> None:
     """A run in whose thread another disk lies under the path of the records, so that nobody else sees its own."""
-    records = compose(run_of(tune_config)).files.records
+    records = compose(tune_config).files.records
     records.mkdir(parents=True, exist_ok=True)
     system = ctypes.CDLL(None)
     new_mounts, private, everywhere = 0x20000, 0x40000, 0x4000
@@ -100,8 +99,8 @@ def train_on_a_disk_of_its_own(tune_config: dict[str, Any]) -> None:
 def test_a_run_whose_record_is_not_where_the_driver_reads_has_failed(cluster, tmp_path):
     lines: list[str] = []
     spec = toy(base={"method": "student", "training": {"epochs": 2}}, points=[{"label": "row"}], seeds=[0])
-    files, options = StudyFiles(tmp_path, "toy"), {"trainable": train_on_a_disk_of_its_own, "address": cluster}
-    outcome = launch(spec, resolve=toy_study.resolve, files=files, say=lines.append, **options)
+    files, offered = StudyFiles(tmp_path, "toy"), OFFERED._replace(trainable=train_on_a_disk_of_its_own)
+    outcome = launch(spec, offered=offered, files=files, address=cluster, say=lines.append)
     assert (outcome.finished, outcome.failed) == (0, 1)
     assert any("row seed 0: FAILED: it ended on " in line and "no record of it is in" in line for line in lines)
     assert "0 runs finished, 1 failed" in lines[-1]

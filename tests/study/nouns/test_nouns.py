@@ -141,11 +141,6 @@ def test_what_is_overridden_with_is_left_as_it_was():
     assert changes == {"parameters": {}, "parameters.weight": 2.0}
 
 
-def test_bounds_of_a_search_are_ordered():
-    with pytest.raises(InputError, match=r"search\.neighbors must be 0 < low <= high, got \[9, 3\]"):
-        validated(StudySpec, {"name": "x", "question": "?", "search": {"neighbors": [9, 3]}})
-
-
 def test_a_study_asks_something():
     with pytest.raises(InputError, match="asks nothing"):
         validated(StudySpec, {"name": "x", "question": "?"})

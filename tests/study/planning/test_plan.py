@@ -1,11 +1,8 @@
 """Points and seeds into runs, the teachers they need, the search space, the catalogue, and growing a study."""
 
-import re
-
-import optuna
 import pytest
 import yaml
-from toy_study import DECLARED, DEFAULTS, resolve, toy
+from toy_study import CALLED, DECLARED, DEFAULTS, OFFERED, resolve, toy
 
 from study import named_studies
 from study.driver.progress import duration, name_of
@@ -15,11 +12,9 @@ from study.nouns.errors import InputError
 from study.nouns.overrides import override
 from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
-from study.nouns.spec import Budget, SearchSpace, StudySpec
-from study.planning.plan import check_devices, expand, missing, search_bases, teachers, too_weak
+from study.nouns.spec import Budget, StudySpec
+from study.planning.plan import check_devices, expand, teachers, too_weak
 from study.planning.preview import preview
-from study.planning.same_study import first_difference
-from study.planning.search_space import corners, suggest
 
 
 def test_every_point_runs_for_every_seed():
@@ -44,7 +39,7 @@ def test_a_point_with_an_unknown_key_is_refused():
 
 def test_all_distilled_runs_share_one_teacher():
     spec = toy()
-    assert [run.config.method for run in teachers(spec, expand(spec, resolve), resolve)] == ["teacher"]
+    assert [run.config.method for run in teachers(expand(spec, resolve), resolve)] == ["teacher"]
 
 
 @pytest.mark.parametrize(
@@ -53,13 +48,15 @@ def test_all_distilled_runs_share_one_teacher():
      ({"gpus_per_trial": 4}, 4)],
 )  # fmt: skip
 def test_a_run_has_a_gpu_or_a_core_for_each_of_its_processes(budget, devices):
-    check_devices(Budget(**budget), [override(TrialConfig(), {"training.devices": devices})])
+    check_devices(Budget(**budget), [override(TrialConfig(), {"training.devices": devices, "training.workers": 0})])
 
 
 @pytest.mark.parametrize(
     ("budget", "run", "complaint"),
     [
         ({"cpus_per_trial": 1}, {"training.devices": 2}, r"base\.training\.devices=2 .* budget\.cpus_per_trial=1"),
+        ({"cpus_per_trial": 4}, {"training.workers": 4}, r"base\.training\.workers=4 are 5 .* which 5 need a core"),
+        ({"gpus_per_trial": 1, "cpus_per_trial": 3}, {"training.workers": 4}, r"workers=4 .* which 4 need a core"),
         ({"teacher_cpus": 2}, {"method": "teacher", "training.devices": 4},
          r"base\.teacher\.training\.devices=4 .* budget\.teacher_cpus=2"),
         ({"gpus_per_trial": 2}, {}, r"base\.training\.devices=1 and budget\.gpus_per_trial=2 must be the same"),
@@ -69,7 +66,7 @@ def test_a_run_has_a_gpu_or_a_core_for_each_of_its_processes(budget, devices):
 )  # fmt: skip
 def test_processes_without_a_gpu_or_a_core_of_their_own_are_refused(budget, run, complaint):
     with pytest.raises(InputError, match=complaint):
-        check_devices(Budget(**budget), [override(TrialConfig(), run)])
+        check_devices(Budget(**budget), [override(TrialConfig(), {"training.workers": 0, **run})])
 
 
 def test_a_teacher_that_is_only_validated_needs_one_device():
@@ -79,13 +76,12 @@ def test_a_teacher_that_is_only_validated_needs_one_device():
 
 def test_students_alone_need_no_teacher():
     spec = toy(points=[{"label": "student", "set": {"method": "student"}}])
-    assert teachers(spec, expand(spec, resolve), resolve) == []
+    assert teachers(expand(spec, resolve), resolve) == []
 
 
 def test_a_given_checkpoint_is_measured_by_one_run_for_all():
-    base = {"method": "pointdistiller", "teacher": {"checkpoint": "/t.pth", "digest": "d"}}
-    spec = toy(base=base, search={"trials": 2})
-    (run,) = teachers(spec, expand(spec, resolve), resolve)
+    spec = toy(base={"method": "pointdistiller", "teacher": {"checkpoint": "/t.pth", "digest": "d"}})
+    (run,) = teachers(expand(spec, resolve), resolve)
     assert run.config.measures
     assert run.config.identity().keys() == {"method", "parameters", "detector", "dataset", "teacher"}
 
@@ -110,46 +106,6 @@ def test_a_teacher_is_too_weak_below_its_minimum_or_as_a_checkpoint_below_twenty
     assert bool(too_weak(config, record)) is weak
 
 
-def test_a_search_alone_needs_its_teacher():
-    spec = toy(points=[], search={"trials": 2})
-    assert len(teachers(spec, [], resolve)) == 1
-
-
-def test_a_search_around_a_plain_student_is_refused():
-    with pytest.raises(InputError, match=r"base\.method='student'"):
-        search_bases(toy(base={"method": "student"}, search={"trials": 2}), resolve)
-
-
-def test_only_runs_without_a_result_are_missing(tmp_path):
-    files = StudyFiles(tmp_path, "toy")
-    runs = expand(toy(), resolve)
-    for run, status in zip(runs, ("finished", "failed"), strict=False):
-        files.write(RunRecord(key=run.config.key, study="toy", config=run.config, status=status))
-    assert missing(runs, files) == runs[1:]
-
-
-@pytest.mark.parametrize(("local", "reweight"), [(True, True), (True, False), (False, True), (False, False)])
-def test_tau_is_asked_only_with_rl_and_k_only_with_ld(local, reweight):
-    study = optuna.create_study()
-    study.enqueue_trial({"parameters.local": local, "parameters.reweight": reweight})
-    asked = suggest(study.ask(), SearchSpace(switches=True))
-    assert ("parameters.neighbors" in asked, "parameters.temperature" in asked) == (local, reweight)
-    assert "parameters.samples" in asked
-
-
-def test_without_switches_a_search_keeps_both_on():
-    trial = optuna.create_study().ask()
-    asked = suggest(trial, SearchSpace())
-    assert asked["parameters.local"] is True
-    assert asked["parameters.reweight"] is True
-    assert "parameters.local" not in trial.params
-
-
-def test_the_corners_of_a_space_are_its_bounds():
-    low, high = corners(SearchSpace(neighbors=(4, 256)))
-    assert (low["parameters.neighbors"], high["parameters.neighbors"]) == (4, 256)
-
-
 def test_what_is_carried_to_a_worker_comes_back(tmp_path):
     files = StudyFiles(tmp_path, "toy")
     config = resolve(TrialConfig(method="pointdistiller"))
@@ -167,7 +123,7 @@ def test_every_named_study_builds_and_survives_json(name):
     assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
     runs = expand(spec, resolve)
     assert {run.config.seed for run in runs} == (set(spec.seeds) if spec.points else set())
-    assert len(teachers(spec, runs, resolve)) == len({run.config.detector.name for run in runs}) or not runs
+    assert len(teachers(runs, resolve)) == len({run.config.detector.name for run in runs}) or not runs
 
 
 def test_a_comparison_tunes_every_method_alike():
@@ -189,7 +145,7 @@ def test_the_quick_comparison_uses_the_quick_starts_teacher():
 
 def test_a_preview_names_the_runs_that_are_known_and_counts_the_others():
     points = [{"label": "student", "set": {"method": "student"}}, {"label": "m", "tune": [0.1, 1, 10]}]
-    lines = list(preview(toy(points=points, seeds=[4], tuning={"trials": 3, "epochs": 1}), resolve))
+    lines = list(preview(toy(points=points, seeds=[4], tuning={"trials": 3, "epochs": 1}), OFFERED))
     assert [line.split("  ", 1)[1] for line in lines[:3]] == [
         "seed 0  teacher (2 epochs), unless it is there",
         "seed 4  student",
@@ -222,34 +178,11 @@ def test_an_unknown_study_gets_the_nearest_name():
         named_studies.get("quickstar")
 
 
-def test_a_study_may_grow():
-    grown = toy(
-        points=[*toy().model_dump()["points"], {"label": "new", "set": {"parameters.local": False}}],
-        seeds=[0, 1, 2],
-        search={"trials": 3},
-        budget={"cpus_per_trial": 2},
-    )
-    assert first_difference(toy(), grown) is None
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"base": {"method": "pointdistiller", "training": {"epochs": 9}}}, "base.training.epochs was 2 and is now 9"),
-        ({"seeds": [1]}, r"seeds lost \[0\]"),
-        ({"points": [{"label": "student", "set": {"method": "student"}}]}, "the point 'LD \\+ RL'"),
-        ({"metric": "mAP/bev/moderate"}, "metric was"),
-    ],
-)
-def test_another_study_is_told_by_its_first_difference(change, field):
-    assert re.search(field, first_difference(toy(), toy(**change)) or "")
-
-
 def test_a_line_names_what_the_search_varied(tmp_path):
     found = PlannedRun(role="search", label="search", config=resolve(TrialConfig(method="pointdistiller")))
-    config = carry(found, StudyFiles(tmp_path, "toy"))
-    varied = {"parameters.local": True, "parameters.reweight": False, "parameters.samples": 300}
-    assert name_of({**config, **varied}) == "search LD N 300"
+    varied = {"parameters.samples": 300, "parameters.local": True, "parameters.reweight": False, "seed": 2}
+    tune_config = {"run": carry(found, StudyFiles(tmp_path, "toy")), **varied}
+    assert name_of(tune_config, lambda config: CALLED) == "search LD N 300 seed 2"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(41, "41 s"), (300, "5 min"), (7800, "2 h 10 min")])
@@ -271,3 +204,18 @@ def test_what_was_promised_and_not_asked_for_is_told_from_what_is_planned_or_rec
         ("search", "search", 2),
     ]
     assert plan.unasked([*[("tuning", "m")] * 5, *[("search", "search")] * 6]) == []
+
+
+def test_the_five_values_of_n_are_five_different_runs():
+    spec = named_studies.sensitivity()
+    runs = [run.config for run in expand(spec, resolve) if run.label.startswith("N = ") and run.config.seed == 0]
+    assert [run.parameters["samples"] for run in runs] == [1500, 3000, 6000, 9000, 12000]
+    assert {run.parameters["scope"] for run in runs} == {"batch"}
+    pillars_of_a_batch = 5_500 * spec.base.training.batch_size  # of a KITTI frame, as counted on real frames
+    assert len({min(run.parameters["samples"], pillars_of_a_batch) for run in runs}) == 5
+
+
+def test_a_search_reaches_no_number_of_rows_that_a_batch_does_not_have():
+    base, search = named_studies.search().base, named_studies.search().search
+    assert base.parameters["scope"] == "batch"
+    assert search.space["parameters.samples"].high <= 5_500 * base.training.batch_size

@@ -3,14 +3,16 @@
 import math
 
 import pytest
-from toy_study import METRIC, resolve, run, toy
+from toy_study import METRIC, OFFERED, resolve, run, toy
 
 from study.nouns.errors import InputError
+from study.nouns.metrics import Metric
 from study.nouns.overrides import validated
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning.completing import complete
 from study.planning.plan import expand
-from study.planning.weight_tuning import Row, chosen, hopeless, retry, rows, suggested, tried, unfinished, with_ranges
+from study.planning.weight_tuning import Row, Tuning, read, retry, rows
 
 LOW, START, HIGH = 0.01, 1.0, 100.0
 
@@ -33,19 +35,25 @@ def row_of(spec: StudySpec) -> Row:
     return row
 
 
+def tuning_of(spec: StudySpec, files: StudyFiles, direction: str = "max") -> Tuning:
+    return read(row_of(spec), spec, Metric(name=METRIC, title="a score", direction=direction), files)
+
+
 def answer(files: StudyFiles, planned, score, status="finished") -> None:
     """Records of runs, scored by their weight."""
     for one in planned:
         metrics = {METRIC: score(one.config.parameters["weight"])} if status == "finished" else {}
         error = None if status == "finished" else "the loss is not finite"
         result = {"status": status, "metrics": metrics, "error": error}
+        files.checkpoint(one.config.key).parent.mkdir(parents=True, exist_ok=True)
+        files.checkpoint(one.config.key).touch()
         files.write(RunRecord(key=one.config.key, study="toy", **dict(one), **result))
 
 
-def finish(row: Row, spec: StudySpec, files: StudyFiles, score) -> list[int]:
+def finish(spec: StudySpec, files: StudyFiles, score) -> list[int]:
     """Answer round after round; returns how many runs each round had."""
     sizes = []
-    while runs := unfinished(row, spec, files):
+    while runs := tuning_of(spec, files).open:
         sizes.append(len(runs))
         answer(files, runs, score)
     return sizes
@@ -57,9 +65,8 @@ def best_near_three(weight: float) -> float:
 
 def test_the_first_suggestion_is_the_rows_own_weight_and_all_lie_in_its_range(tmp_path):
     spec, files = tuned(), files_of(tmp_path)
-    row = row_of(spec)
-    assert finish(row, spec, files, best_near_three) == [2, 2, 1]
-    weights = [record.config.parameters["weight"] for record in tried(row, spec, files)]
+    assert finish(spec, files, best_near_three) == [2, 2, 1]
+    weights = [record.config.parameters["weight"] for record in tuning_of(spec, files).tried]
     assert weights[0] == START
     assert len(set(weights)) == 5
     assert all(LOW <= weight <= HIGH for weight in weights)
@@ -67,40 +74,40 @@ def test_the_first_suggestion_is_the_rows_own_weight_and_all_lie_in_its_range(tm
 
 def test_tuning_runs_have_a_seed_and_a_length_of_their_own_and_say_what_they_are(tmp_path):
     spec = tuned(tuning={"trials": 2, "epochs": 1, "seed": 77})
-    run = suggested(row_of(spec), spec, files_of(tmp_path))[0]
+    run = tuning_of(spec, files_of(tmp_path)).runs[0]
     assert (run.role, run.label, run.config.seed, run.config.training.epochs) == ("tuning", "method", 77, 1)
 
 
 def test_the_weight_with_the_best_result_is_chosen_after_the_last_round(tmp_path):
     spec, files = tuned(), files_of(tmp_path)
-    row = row_of(spec)
-    answer(files, unfinished(row, spec, files), best_near_three)
-    assert chosen(row, spec, files) is None
-    finish(row, spec, files, best_near_three)
-    records = {record.config.parameters["weight"]: record.metrics[METRIC] for record in tried(row, spec, files)}
-    assert chosen(row, spec, files) == max(records, key=records.get)
+    answer(files, tuning_of(spec, files).open, best_near_three)
+    assert tuning_of(spec, files).chosen is None
+    finish(spec, files, best_near_three)
+    records = {record.config.parameters["weight"]: record.metrics[METRIC] for record in tuning_of(spec, files).tried}
+    assert tuning_of(spec, files).chosen == max(records, key=records.get)
 
 
 def test_the_lowest_result_is_the_best_where_less_is_better(tmp_path):
-    spec, files = tuned(mode="min"), files_of(tmp_path)
-    row = row_of(spec)
-    finish(row, spec, files, best_near_three)
-    records = {record.config.parameters["weight"]: record.metrics[METRIC] for record in tried(row, spec, files)}
-    assert chosen(row, spec, files) == min(records, key=records.get)
+    spec, files = tuned(), files_of(tmp_path)
+    while runs := tuning_of(spec, files, "min").open:
+        answer(files, runs, best_near_three)
+    tuning = tuning_of(spec, files, "min")
+    records = {record.config.parameters["weight"]: record.metrics[METRIC] for record in tuning.tried}
+    assert tuning.chosen == min(records, key=records.get)
 
 
 def test_of_equal_results_the_nearest_to_the_start_is_chosen(tmp_path):
     spec, files = tuned(), files_of(tmp_path)
-    finish(row_of(spec), spec, files, lambda weight: 40.0)
-    assert chosen(row_of(spec), spec, files) == START
+    finish(spec, files, lambda weight: 40.0)
+    assert tuning_of(spec, files).chosen == START
 
 
 def test_the_same_suggestions_come_again_from_the_records_alone(tmp_path):
     spec, once, again = tuned(), files_of(tmp_path / "once"), files_of(tmp_path / "again")
-    finish(row_of(spec), spec, once, best_near_three)
-    answer(again, unfinished(row_of(spec), spec, again)[:1], best_near_three)  # killed within the first round
-    finish(row_of(spec), spec, again, best_near_three)
-    keys = [[run.config.key for run in suggested(row_of(spec), spec, files)] for files in (once, again)]
+    finish(spec, once, best_near_three)
+    answer(again, tuning_of(spec, again).open[:1], best_near_three)  # killed within the first round
+    finish(spec, again, best_near_three)
+    keys = [[run.config.key for run in tuning_of(spec, files).runs] for files in (once, again)]
     assert keys[0] == keys[1]
 
 
@@ -109,8 +116,8 @@ def test_later_suggestions_follow_the_results(tmp_path):
     found = []
     for name, score in (("up", lambda weight: weight), ("down", lambda weight: -weight)):
         files = files_of(tmp_path / name)
-        finish(row_of(spec), spec, files, score)
-        weights = [record.config.parameters["weight"] for record in tried(row_of(spec), spec, files)]
+        finish(spec, files, score)
+        weights = [record.config.parameters["weight"] for record in tuning_of(spec, files).tried]
         found.append(weights)
     assert found[0][:2] == found[1][:2], "the first suggestions cannot know of results"
     late = [sum(map(math.log10, weights[-8:])) / 8 for weights in found]
@@ -125,42 +132,43 @@ def test_rows_of_one_study_are_first_tried_at_the_same_places_of_their_ranges(tm
     spec = tuned(points=points)
     first, second = rows(spec, resolve)
     one, two = (
-        [r.config.parameters["weight"] for r in suggested(x, spec, files_of(tmp_path))] for x in (first, second)
+        [
+            r.config.parameters["weight"]
+            for r in read(x, spec, Metric(name=METRIC, title="a score"), files_of(tmp_path)).runs
+        ]
+        for x in (first, second)
     )
     assert two == pytest.approx([1000 * weight for weight in one], rel=0.02)
 
 
 def test_a_failed_tuning_run_counts_as_tried_and_is_not_chosen(tmp_path):
     spec, files = tuned(), files_of(tmp_path)
-    row = row_of(spec)
-    answer(files, suggested(row, spec, files)[:1], best_near_three, status="failed")
-    finish(row, spec, files, lambda weight: -weight)
-    assert len(tried(row, spec, files)) == 5
-    assert chosen(row, spec, files) not in (None, START)
+    answer(files, tuning_of(spec, files).runs[:1], best_near_three, status="failed")
+    finish(spec, files, lambda weight: -weight)
+    assert len(tuning_of(spec, files).tried) == 5
+    assert tuning_of(spec, files).chosen not in (None, START)
 
 
 def test_a_row_without_any_result_is_hopeless(tmp_path):
     spec, files = tuned(), files_of(tmp_path)
-    row = row_of(spec)
-    while runs := unfinished(row, spec, files):
-        assert not hopeless(row, spec, files)
+    while runs := tuning_of(spec, files).open:
+        assert not tuning_of(spec, files).hopeless
         answer(files, runs, best_near_three, status="failed")
-    assert hopeless(row, spec, files)
-    assert chosen(row, spec, files) is None
+    assert tuning_of(spec, files).hopeless
+    assert tuning_of(spec, files).chosen is None
 
 
 @pytest.mark.parametrize(("finished", "aside"), [(0, 5), (1, 0)], ids=["all failed", "one finished"])
 def test_failed_tuning_runs_are_tried_again_only_where_all_of_a_row_failed(tmp_path, finished, aside):
     spec, files = tuned(), files_of(tmp_path)
-    row = row_of(spec)
-    answer(files, suggested(row, spec, files)[:finished], best_near_three)
-    while runs := unfinished(row, spec, files):
+    answer(files, tuning_of(spec, files).runs[:finished], best_near_three)
+    while runs := tuning_of(spec, files).open:
         answer(files, runs, best_near_three, status="failed")
     (last,) = [run for run in expand(spec, resolve) if run.label == "method" and run.config.seed == 0]
     answer(files, [last], best_near_three, status="failed")
-    retry([row], spec, files)
+    retry([tuning_of(spec, files)], files)
     assert files.record(last.config.key) is None
-    assert len(tried(row, spec, files)) == 5 - aside
+    assert len(tuning_of(spec, files).tried) == 5 - aside
 
 
 def test_the_rows_own_runs_get_the_chosen_weight():
@@ -171,14 +179,14 @@ def test_the_rows_own_runs_get_the_chosen_weight():
 
 def test_a_row_that_leaves_the_range_to_its_method_gets_it_with_the_start_inside():
     points = [{"label": "method", "set": {"parameters.weight": 20}, "tune": True}]
-    filled = with_ranges(tuned(points=points), resolve, lambda config: (0.1, 10))
+    filled = complete(tuned(points=points), OFFERED)
     assert filled.points[0].tune == (0.1, 20.0, 20.0)
     assert filled.points[0].set == points[0]["set"]
 
 
 def test_a_method_without_a_weight_cannot_be_tuned():
     with pytest.raises(InputError, match="method pointdistiller has no weight above 0"):
-        with_ranges(tuned(points=[{"label": "x", "tune": True}]), resolve, lambda config: (0.1, 10))
+        complete(tuned(points=[{"label": "x", "tune": True}]), OFFERED)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +206,7 @@ def test_a_study_tunes_its_rows_first_and_runs_them_with_what_was_chosen(cluster
     spec, files, lines = tuned(tuning={"trials": 3}), files_of(tmp_path), []
     outcome = run(spec, tmp_path, cluster, say=lines.append)
     assert (outcome.finished, outcome.failed, outcome.stopped) == (7, 0, None)
-    row = row_of(spec)
-    weight = chosen(row, spec, files)
+    weight = tuning_of(spec, files).chosen
     rows_ = [(record.role, record.label, record.config.seed) for record in files.all()]
     tries = [("tuning", "method", 1000)] * 3
     assert sorted(rows_) == [("row", name, seed) for name in ("method", "student") for seed in (0, 1)] + tries

@@ -173,7 +173,7 @@ def test_a_full_disk_fails_the_run_and_the_record_says_so(tmp_path):
         pytest.skip("needs the right to mount a small disk")
     try:
         files = StudyFiles(small, "full")
-        elsewhere = StudyFiles(tmp_path, "data")
+        elsewhere = StudyFiles(tmp_path, "elsewhere")
         run = tiny_run.config(seed=8)
         root = ready.ensure(run.dataset, elsewhere)
         files.data.parent.mkdir(exist_ok=True)

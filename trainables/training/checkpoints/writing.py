@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,16 @@ def export_detector(config: TrialConfig, network: torch.nn.Module, folder: Path)
     whole = BytesIO()  # torch hides a full disk behind an error of its own
     torch.save({**content, "state_dict": state}, whole)
     partial = folder / "detector.partial"
-    partial.write_bytes(whole.getbuffer())
+    with partial.open("wb") as file:  # on disk before the record that promises it
+        file.write(whole.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(folder / "detector.pth")
+    entry = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(entry)
+    finally:
+        os.close(entry)
 
 
 def digest_of(path: Path) -> str:

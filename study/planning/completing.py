@@ -1,0 +1,58 @@
+"""A study as it was asked, with what its methods say themselves: ranges of weights and the space of a search.
+
+What is completed here is kept in study.json, so that a study goes on in the ranges that it began with, or is refused.
+"""
+
+from study.nouns.config import TrialConfig
+from study.nouns.errors import InputError
+from study.nouns.metrics import Metric, find
+from study.nouns.overrides import override
+from study.nouns.spec import Point, SearchSpec, StudySpec
+from study.planning.offered import Offered
+
+
+def complete(spec: StudySpec, offered: Offered) -> StudySpec:
+    """The study with a method's own ranges wherever it gives none.
+
+    Raises:
+        InputError: a run cannot be resolved, or its method has no weight to tune, or nothing to search.
+    """
+    points = tuple(_with_range(spec, point, offered) for point in spec.points)
+    return spec.model_copy(update={"points": points, "search": _with_space(spec, offered)})
+
+
+def metric_of(spec: StudySpec, runs: list[TrialConfig], offered: Offered) -> Metric:
+    """The metric that the study is about, as the evaluator of every one of its runs declares it.
+
+    Raises:
+        InputError: an evaluator does not give it; says the nearest and what there is.
+    """
+    declared = {run.dataset.name: offered.metrics_of(run) for run in runs}
+    return next(iter([find(spec.metric, metrics) for metrics in declared.values()]))
+
+
+def _with_range(spec: StudySpec, point: Point, offered: Offered) -> Point:
+    if point.tune is not True:
+        return point
+    config = offered.resolve(override(spec.base, point.set))
+    start = _weight(config, point)
+    low, high = offered.weight_range(config)
+    return point.model_copy(update={"tune": (min(low, start), start, max(high, start))})
+
+
+def _weight(config: TrialConfig, point: Point) -> float:
+    weight = config.parameters.get("weight")
+    if not isinstance(weight, int | float) or weight <= 0:
+        raise InputError(
+            f"{point.label!r} cannot be tuned: method {config.method} has no weight above 0 (got {weight})"
+        )
+    return float(weight)
+
+
+def _with_space(spec: StudySpec, offered: Offered) -> SearchSpec | None:
+    if spec.search is None or spec.search.space is not None:
+        return spec.search
+    space = offered.search_space(offered.resolve(spec.base))
+    if not space:
+        raise InputError(f"method {spec.base.method} says nothing to search: give search.space")
+    return spec.search.model_copy(update={"space": space})

@@ -1,0 +1,151 @@
+"""What may go wrong around the runs: refusals, records that cannot be read or written, time, failures that count."""
+
+import errno
+
+import pytest
+from toy_study import METRIC, OFFERED, run, toy
+
+from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, recorded
+from study.driver.progress import Progress
+from study.nouns.assignment import carry
+from study.nouns.errors import InputError
+from study.nouns.overrides import override
+from study.nouns.promised import PlannedRun
+from study.nouns.records import RunRecord, StudyFiles
+from study.planning.plan import expand
+from study.planning.study_state import StudyState
+
+GOOD = [{"label": "good"}]
+
+
+class Unwatched:
+    """A watch over nodes of which there are none: these tests start no Ray."""
+
+    def look(self) -> None:
+        """Nothing to see."""
+
+
+class Given:
+    """A run as Tune hands it to callbacks."""
+
+    trial_id = "t"
+    status = "ERROR"
+    pickled_error_file = None
+    last_result = None
+
+    def __init__(self, planned: PlannedRun, files: StudyFiles) -> None:
+        self.config = {"run": carry(planned, files)}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"metric": "mAP/3d/moderat"}, rf"unknown metric 'mAP/3d/moderat'\. Did you mean '{METRIC}'"),
+        ({"budget": {"cpus_per_trial": 64, "teacher_cpus": 1}}, "fits on no node"),
+        ({"search": {"space": {"parameters.samples": {"low": 1, "high": 1e6}}}}, "at most 12000"),
+        ({"points": [{"label": "x", "set": {"training.epoch": 1}}]}, "training.epoch"),
+    ],
+    ids=["metric", "resources", "space", "point"],
+)
+def test_a_study_that_is_refused_leaves_nothing_behind(cluster, tmp_path, change, complaint):
+    with pytest.raises(InputError, match=complaint):
+        run(toy(**change), tmp_path, cluster)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreadable_record_is_named_and_its_run_is_run_again(cluster, tmp_path):
+    spec, files, lines = toy(points=GOOD, seeds=[0]), StudyFiles(tmp_path, "toy"), []
+    run(spec, tmp_path, cluster)
+    (record,) = files.all()
+    path = files.records / f"{record.key}.json"
+    path.write_text("{")
+    outcome = run(spec, tmp_path, cluster, resume=True, say=lines.append)
+    assert (outcome.finished, outcome.failed) == (1, 0)
+    assert any(str(path) in line and "not JSON" in line for line in lines)
+
+
+def test_a_teacher_whose_detector_is_gone_is_trained_again_before_its_students(cluster, tmp_path):
+    spec, files, lines = toy(points=GOOD, seeds=[0]), StudyFiles(tmp_path, "toy"), []
+    run(spec, tmp_path, cluster)
+    (teacher,) = files.teachers().all()
+    files.teachers().checkpoint(teacher.key).unlink()
+    outcome = run(override(spec, {"seeds": [0, 1]}), tmp_path, cluster, resume=True, say=lines.append)
+    assert (outcome.finished, outcome.failed) == (2, 0)
+    assert "teachers: 1 run" in lines
+    assert files.teachers().checkpoint(teacher.key).exists()
+
+
+def test_failed_tries_are_told_apart_from_failed_rows(cluster, tmp_path):
+    fails = {"parameters.fail": {"choices": [False, True]}, "parameters.samples": {"low": 100, "high": 900}}
+    search = {"trials": 6, "startup": 6, "space": fails}
+    points = [*GOOD, {"label": "bad", "set": {"parameters.fail": True}}]
+    outcome = run(toy(points=points, seeds=[0], search=search), tmp_path, cluster)
+    records = list(StudyFiles(tmp_path, "toy").all())
+    failed = [record.role for record in records if record.status == "failed"]
+    assert outcome.failed == failed.count("row") == 1
+    assert outcome.failed_tries == failed.count("search") > 0
+    assert outcome.finished == len(records) - len(failed)
+
+
+def test_a_search_without_any_result_has_failed(tmp_path):
+    spec, files = toy(points=[], search={"trials": 1}), StudyFiles(tmp_path, "toy")
+    state = StudyState(spec, OFFERED, files)
+    config = state.searched[0].config
+    failure = {"status": "failed", "error": "the loss is not finite"}
+    files.write(RunRecord(key=config.key, study="toy", role="search", config=config, **failure))
+    assert state.outcome(None)[:3] == (0, 1, 0)
+
+
+def test_the_hours_of_a_study_count_over_all_of_its_launches(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    files.spend(3590.0)
+    clock = Clock(files, hours=1)
+    Guard(clock, Unwatched()).on_step_begin(0, [])
+    clock.keep(at_once=True)
+    assert 3590 < files.spent() < 3600
+    files.spend(3600.0)
+    with pytest.raises(TimeIsUpError):
+        Guard(Clock(files, hours=1), Unwatched()).on_step_begin(0, [])
+    Guard(Clock(files, hours=None), Unwatched()).on_step_begin(0, [])
+
+
+def test_a_record_that_cannot_be_written_ends_its_own_run_only(tmp_path, monkeypatch):
+    files, lines = StudyFiles(tmp_path, "toy"), []
+    trial = Given(expand(toy(), OFFERED.resolve)[0], files)
+
+    def over_quota(self: StudyFiles, record: RunRecord) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(StudyFiles, "write", over_quota)
+    guard, progress = Guard(Clock(files, None), Unwatched(), lines.append), Progress(2, METRIC, lines.append)
+    progress.begin("points", 2)
+    for callback in (guard, progress):
+        callback.on_trial_error(iteration=0, trials=[], trial=trial)
+    assert any("Disk quota exceeded" in line for line in lines)
+    assert any("student seed 0: FAILED" in line for line in lines)
+
+
+def test_a_clock_that_cannot_be_kept_does_not_end_the_study(tmp_path, monkeypatch):
+    files, lines = StudyFiles(tmp_path, "toy"), []
+    guard = Guard(Clock(files, None), Unwatched(), lines.append)
+    guard.clock._kept -= 3600
+
+    def full(self: StudyFiles, seconds: float) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(StudyFiles, "spend", full)
+    guard.on_step_begin(0, [])
+    assert any("No space left" in line for line in lines)
+
+
+def test_a_run_whose_files_are_lost_fails_anew_and_not_by_its_old_result(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    planned = expand(toy(), OFFERED.resolve)[0]
+    files.write(RunRecord(key=planned.config.key, study="toy", config=planned.config, status="finished"))
+
+    def breaks(tune_config: dict) -> None:
+        raise ValueError("no such device")
+
+    with pytest.raises(ValueError, match="no such device"):
+        recorded(breaks)({"run": carry(planned, files)})
+    assert files.record(planned.config.key).error == "ValueError: no such device"
