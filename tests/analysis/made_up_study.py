@@ -19,6 +19,7 @@ from study.nouns.parameters import Called
 from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from study.nouns.spec import Point, SearchSpec, StudySpec
+from study.planning.plan import expand
 
 TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
 BASE = TrialConfig(
