@@ -106,7 +106,7 @@ class PointDistiller(Distiller):
 
     @classmethod
     def search_space(cls, parameters: Any) -> dict[str, Range]:
-        """K and tau where they are read, N, and the switches. A KITTI frame has about 5,500 pillars."""
+        """K and tau where they are read, N, and the switches. A frame in view of the camera has some 5,500 pillars."""
         local, reweight = {"parameters.local": True}, {"parameters.reweight": True}
         tau = (0.5, 50.0) if _divides_points(parameters) else (0.05, 5.0)
         most = 12000 if parameters.scope == "batch" else 4000
