@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -119,6 +120,24 @@ def test_no_pass_of_a_network_changes_the_batch_that_others_see(family):
         assert all(torch.equal(then, now) for then, now in pairs), name
     for then, now in zip(before.samples, batch.samples, strict=True):
         assert torch.equal(then.gt_instances_3d.bboxes_3d.tensor, now.gt_instances_3d.bboxes_3d.tensor)
+
+
+def test_losses_are_divided_by_the_counts_of_all_processes_unless_the_family_says_that_they_are_not(family):
+    network = build(family)
+    batch = batch_of(network, family)
+
+    def loss() -> float:
+        torch.manual_seed(0)
+        np.random.seed(0)
+        _, losses = Reader(network, spec, ("neck",)).features_and_losses(batch, batch)
+        return float(sum(sum(term) if isinstance(term, list) else term for term in losses.values()))
+
+    spec = detectors.load(family)
+    alone = loss()
+    spec.share_counts(network, lambda counts: [10 * count for count in counts])
+    divisor = 1 if spec.share_counts is detectors.counts_apart else 10
+    assert loss() == pytest.approx(alone / divisor, rel=1e-4)
+    assert divisor == {"pointrcnn": 1}.get(family, 10)
 
 
 def test_features_before_the_relu_become_the_stages_behind_it(family):
