@@ -49,12 +49,15 @@ def confident(predictions: Predictions, score: float, most: int) -> list[Detecti
     scores, labels = predictions.logits.sigmoid().max(2)
     found = []
     for scan, above in enumerate((scores >= score).cpu()):
-        anchors = above.nonzero().squeeze(1).to(scores.device)
+        anchors = above.nonzero().squeeze(1).to(scores.device, non_blocking=True)
         anchors = anchors[scores[scan, anchors].argsort(descending=True, stable=True)][:most]
         boxes = predictions.decode(scan, anchors)
         found.append(Detections(anchors, boxes, scores[scan, anchors], labels[scan, anchors]))
     sound = torch.cat([_are_sound(each.boxes) for each in found]).cpu().split([len(each.boxes) for each in found])
-    return [each.at(kept.nonzero().squeeze(1).to(scores.device)) for each, kept in zip(found, sound, strict=True)]
+    return [
+        each.at(kept.nonzero().squeeze(1).to(scores.device, non_blocking=True))
+        for each, kept in zip(found, sound, strict=True)
+    ]
 
 
 def _are_sound(boxes: Tensor) -> Tensor:
@@ -82,7 +85,7 @@ def suppressed(found: Detections, threshold: float) -> Detections:
     kept = [torch.zeros(0, dtype=torch.long, device=found.boxes.device)]
     labels = found.labels.cpu()
     for label in labels.unique():
-        own = (labels == label).nonzero().squeeze(1).to(found.boxes.device)
+        own = (labels == label).nonzero().squeeze(1).to(found.boxes.device, non_blocking=True)
         kept.append(own[_operators().nms_rotated(found.boxes[own][:, FROM_ABOVE], found.scores[own], threshold)[1]])
     return found.at(torch.cat(kept).sort().values)
 
