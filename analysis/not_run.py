@@ -1,48 +1,43 @@
-"""The runs that a study asked for and that have no record: a table that left them out would look complete."""
+"""The runs that a study promised and that have no record: a table that left them out would look complete."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from analysis.run_columns import config_columns
-from study.nouns.config import TrialConfig
-from study.nouns.records import Role, StudyFiles
+from study.nouns.promised import PlannedRun, Promise
 
 NOT_RUN = "not_run"
 
 
-class Promised(NamedTuple):
-    """A run that a study asked for."""
-
-    study: str
-    label: str
-    config: TrialConfig
-    role: Role = "row"
-
-
-def promised(files: StudyFiles, study: str) -> list[Promised]:
-    """The runs of a study's plan.
-
-    Raises:
-        InputError: plan.json is no plan.
-    """
-    found = []
-    run: Any
-    for run in files.read_plan():
-        label, config, *role = (run.label, run.config, run.role) if hasattr(run, "role") else run
-        found.append(Promised(study, label, config, *role))
-    return found
-
-
-def not_run(asked: Iterable[Promised], recorded: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The columns of promised runs without a record; a run that two studies share counts once.
+def not_run(planned: Iterable[tuple[str, PlannedRun]], recorded: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The columns of planned runs without a record; a run that two studies share counts once.
 
     Args:
-        asked: what the studies promised, under final keys.
+        planned: study and run of everything that is known of its plan.
         recorded: the key of every record, of other studies and under other labels too.
     """
     known = set(recorded)
-    for run in asked:
+    for study, run in planned:
         if run.config.key not in known:
             known.add(run.config.key)
-            here = {"study": run.study, "key": run.config.key, "label": run.label, "role": run.role, "status": NOT_RUN}
-            yield here | config_columns(run.config)
+            named = {"study": study, "key": run.config.key, "label": run.label, "role": run.role, "status": NOT_RUN}
+            yield named | config_columns(run.config)
+
+
+def unasked(promised: Iterable[tuple[str, Promise]]) -> Iterator[dict[str, Any]]:
+    """The columns of runs that Optuna has not chosen yet: known is what they vary, but no key and none of their values.
+
+    Args:
+        promised: study and what is left of each promise (`Plan.unasked`).
+    """
+    for study, promise in promised:
+        columns = config_columns(promise.around)
+        shared = {name: value for name, value in columns.items() if not name.startswith("parameters.")}
+        named = {"study": study, "label": promise.label, "role": promise.role, "status": NOT_RUN}
+        for number in range(1, promise.runs + 1):
+            yield shared | named | {"key": unasked_key(study, promise, number)}
+
+
+def unasked_key(study: str, promise: Promise, number: int) -> str:
+    """What stands in the place of the key that a run has not got yet."""
+    return f"to come: {study}, {promise.role} {promise.label} {number}"

@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.declarations import merged_metrics, merged_names, undeclared
-from analysis.not_run import Promised, not_run
+from analysis.not_run import not_run, unasked
 from analysis.row_names import ROWS, row_names
 from analysis.run_columns import COST, epoch_table, run_row
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
+from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord
 from study.nouns.spec import StudySpec
 
@@ -118,23 +119,26 @@ class Results:
 def tidy(
     specs: tuple[StudySpec, ...],
     records: Iterable[RunRecord],
-    asked: Iterable[Promised] = (),
+    planned: Iterable[tuple[str, PlannedRun]] = (),
     unreadable: tuple[str, ...] = (),
     held: Mapping[str, frozenset[str]] | None = None,
     retried: Iterable[RunRecord] = (),
+    promised: Iterable[tuple[str, Promise]] = (),
 ) -> Results:
     """The tidy tables of records in memory, and of promised runs that have none.
 
     Args:
         specs: the studies.
         records: one of each key.
-        asked: what the studies promised.
+        planned: study and run of everything that is known of its plan.
         unreadable: why records could not be read.
         held: by study, the keys of its runs; None: every study holds every run.
         retried: attempts that failed before another one.
+        promised: study and what is left of each promise of runs that nobody has asked for yet.
     """
     kept = sorted(records, key=lambda record: record.key)
-    runs = pd.DataFrame([*map(run_row, kept), *not_run(asked, [record.key for record in kept])])
+    missing = [*not_run(planned, [record.key for record in kept]), *unasked(promised)]
+    runs = pd.DataFrame([*map(run_row, kept), *missing])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = row_names(runs)
     runs = runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)

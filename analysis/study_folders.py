@@ -6,9 +6,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from analysis.declarations import Shared
-from analysis.not_run import Promised, promised
+from analysis.not_run import unasked_key
 from analysis.results import Results, tidy
+from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles, read_record
 from study.nouns.spec import StudySpec
 
@@ -23,7 +25,8 @@ def load(study_folders: Iterable[Path]) -> Results:
     """
     specs: list[StudySpec] = []
     records: dict[str, RunRecord] = {}
-    asked: list[Promised] = []
+    planned: list[tuple[str, PlannedRun]] = []
+    promised: list[tuple[str, Promise]] = []
     held: dict[str, frozenset[str]] = {}
     retried: list[RunRecord] = []
     unreadable: list[str] = []
@@ -32,28 +35,32 @@ def load(study_folders: Iterable[Path]) -> Results:
         files = _study_files(Path(folder))
         spec = _spec(files)
         specs.append(spec)
-        plan = promised(files, spec.name)
-        asked += plan
+        plan = files.read_plan()
+        planned += [(spec.name, run) for run in plan.runs]
         own = [shared(record) for record in _read(files, unreadable)]
-        wanted = {record.teacher_key for record in own} | set(_teacher_keys(plan))
+        wanted = {record.teacher_key for record in own} | set(_teacher_keys(run.config for run in plan.runs))
         above = [shared(record) for record in _read(files.teachers(), unreadable) if record.key in wanted]
         for record in [*own, *above]:
             if record.key not in records or records[record.key].status != "finished":
                 records[record.key] = record
-        keys = {record.key for record in [*own, *above]} | {run.config.key for run in plan}
-        held[spec.name] = held.get(spec.name, frozenset()) | keys
+        left = plan.unasked((record.role, record.label) for record in own)
+        promised += [(spec.name, promise) for promise in left]
+        keys = {record.key for record in [*own, *above]} | {run.config.key for run in plan.runs}
+        to_come = {unasked_key(spec.name, promise, n) for promise in left for n in range(1, promise.runs + 1)}
+        held[spec.name] = held.get(spec.name, frozenset()) | keys | to_come
         retried += _retried(files, keys)
     if not specs:
         raise InputError("a report needs at least one study folder, got none")
-    return tidy(tuple(specs), records.values(), asked, tuple(dict.fromkeys(unreadable)), held, _once(retried))
+    said = tuple(dict.fromkeys(unreadable))
+    return tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised)
 
 
-def _teacher_keys(plan: Iterable[Promised]) -> Iterator[str]:
-    for run in plan:
-        if run.config.method == "teacher":
-            yield run.config.key  # a row of the study that is trained among the shared teachers
-        elif run.config.distills:
-            yield run.config.teacher_run().key
+def _teacher_keys(planned: Iterable[TrialConfig]) -> Iterator[str]:
+    for config in planned:
+        if config.method == "teacher":
+            yield config.key  # trained among the shared teachers
+        elif config.distills:
+            yield config.teacher_run().key
 
 
 def _read(files: StudyFiles, unreadable: list[str], pattern: str = "*.json") -> list[RunRecord]:

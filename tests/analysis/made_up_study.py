@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from analysis.not_run import Promised
 from study.nouns.config import TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.metrics import Metric
 from study.nouns.overrides import override
 from study.nouns.parameters import Called
+from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from study.nouns.spec import Point, SearchSpace, StudySpec
+from study.planning.plan import expand
 
 TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
 BASE = TrialConfig(
@@ -119,21 +120,17 @@ def record(
     return RunRecord(**(content | changes))
 
 
-def planned(asked: StudySpec) -> list[Promised]:
-    """Every fixed row on every seed."""
-    return [
-        Promised(asked.name, point.label, override(asked.base, {**point.set, "seed": seed}))
-        for point in asked.points
-        for seed in asked.seeds
-    ]
+def planned(asked: StudySpec) -> list[tuple[str, PlannedRun]]:
+    """The study and every fixed row of it on every seed."""
+    return [(asked.name, run) for run in expand(asked, lambda config: config)]
 
 
 def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12) -> list[RunRecord]:
     """The teacher, every fixed row on every seed (rows in `fail` failed on the last), a search with one failure."""
     made = [record(BASE.teacher_run(), "teacher")]
-    for _, label, config, _ in planned(asked):
-        failed = label in fail and config.seed == asked.seeds[-1]
-        made.append(record(config, label, "failed" if failed else "finished"))
+    for _, run in planned(asked):
+        failed = run.label in fail and run.config.seed == asked.seeds[-1]
+        made.append(record(run.config, run.label, "failed" if failed else "finished"))
     for point in asked.points:
         made += [record(config, point.label, status, "tuning") for config, status in _tries(asked, point)]
     for trial in range(search):
@@ -141,11 +138,11 @@ def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12)
     return made
 
 
-def write(results: Path, asked: StudySpec, kept: list[RunRecord]) -> Path:
+def write(results: Path, asked: StudySpec, kept: list[RunRecord], promised: tuple[Promise, ...] = ()) -> Path:
     """The study's folder as `run` leaves it."""
     files = StudyFiles(results, asked.name)
     files.write_study(asked)
-    files.write_plan((run.label, run.config) for run in planned(asked))
+    files.write_plan(Plan(runs=tuple(run for _, run in planned(asked)), promised=promised))
     files.records.mkdir(parents=True, exist_ok=True)
     for one in kept:
         (files.teachers() if one.config.method == "teacher" else files).write(one)

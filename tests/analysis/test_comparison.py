@@ -25,7 +25,8 @@ def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
     points = tuple(Point(label=name, set={"method": name, "parameters": {}}) for name in (*scores, *missing))
     asked = made_up.spec(points=points, seeds=(0, 1, 2))
     kept = []
-    for _, label, config, _ in made_up.planned(asked):
+    for _, run in made_up.planned(asked):
+        label, config = run.label, run.config
         if label in missing:
             kept.append(made_up.record(config, label, "failed"))
         elif config.seed < len(scores[label]):

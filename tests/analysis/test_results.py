@@ -7,12 +7,15 @@ from pathlib import Path
 import made_up_study as made_up
 import pytest
 
+from analysis.answers import sentences
 from analysis.not_run import NOT_RUN
 from analysis.results import tidy
 from analysis.study_folders import load
+from analysis.tables import search
 from analysis.teachers import all_teachers
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
+from study.nouns.promised import Promise
 from study.nouns.records import StudyFiles
 
 
@@ -63,6 +66,32 @@ def test_a_folder_without_a_plan_misses_no_run(study_folder):
     for record in (study_folder / "records").glob("*.json"):
         record.unlink()
     assert load([study_folder]).runs.empty
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A study of five rows that promised twelve search runs and asked for three, and six tuning runs of a row."""
+    asked = made_up.spec()
+    promises = (
+        Promise(role="search", label="search", runs=12, around=made_up.BASE),
+        Promise(role="tuning", label="RL", runs=6, around=made_up.BASE),
+    )
+    return load([made_up.write(tmp_path, asked, made_up.records(asked, fail=(), search=3), promises)])
+
+
+def test_runs_that_the_search_has_not_chosen_yet_are_missing(interrupted):
+    missing = interrupted.runs[interrupted.runs["status"] == NOT_RUN]
+    assert missing["role"].value_counts().to_dict() == {"search": 9, "tuning": 6}
+    assert missing["parameters.neighbors"].isna().all()
+    assert sentences(interrupted)[-1].startswith("15 of 29 runs are missing")
+    assert "9 of 12 runs are missing" in search.caption(search.summarize(interrupted))
+
+
+def test_a_promise_that_was_kept_misses_nothing(tmp_path):
+    asked = made_up.spec()
+    promises = (Promise(role="search", label="search", runs=3, around=made_up.BASE),)
+    whole = load([made_up.write(tmp_path, asked, made_up.records(asked, fail=(), search=3), promises)])
+    assert not (whole.runs["status"] == NOT_RUN).any()
 
 
 @pytest.mark.parametrize(

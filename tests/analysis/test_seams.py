@@ -57,7 +57,7 @@ def lengths(search_errors: tuple[float, ...] = (6.0, 4.0, 8.5)) -> Results:
         return {"metrics": metrics, "declared": DECLARED, "study": "lengths"}
 
     kept = [made_up.record(base.teacher_run(), "teacher", **measured(3.0))]
-    for run in made_up.planned(asked):
+    for _, run in made_up.planned(asked):
         called = CALLED if run.config.method == "spring" else {}
         error = SCORES[run.label] + 0.1 * run.config.seed
         kept.append(made_up.record(run.config, run.label, called=called, **measured(error)))

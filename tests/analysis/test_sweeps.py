@@ -23,7 +23,7 @@ def crossing(seeds=(0, 1, 2)):
     scores = {point.label: score for point, (_, _, score) in zip(points, swept, strict=True)}
     kept = [
         made_up.record(run.config, run.label, metrics={"mAP/3d/moderate": scores[run.label]})
-        for run in made_up.planned(asked)
+        for _, run in made_up.planned(asked)
     ]
     return tidy((asked,), kept, made_up.planned(asked))
 
