@@ -154,7 +154,7 @@ class FakeAccelerator(TorchDispatchMode):
         if wanted and kwargs.get("generator") is not None:
             raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
         if ours or wanted:
-            for why in _waits(func, args, tensors, wanted):
+            for why in _waits(func, args, kwargs, tensors, wanted):
                 self.waits[why] += 1
         if device is not None and torch.device(device) == DEVICE:
             kwargs = {**kwargs, "device": torch.device("cpu")}
@@ -227,14 +227,15 @@ def _refuse_to_mix(func: Any, args: Any, tensors: list[Tensor]) -> None:
         raise RuntimeError(f"{MIXED} ({func})")
 
 
-def _waits(func: Any, args: Any, tensors: list[Tensor], wanted: bool) -> Iterator[str]:
+def _waits(func: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor], wanted: bool) -> Iterator[str]:
     """Why the host waits for this operation; nothing for most of them."""
     if func in WAITS:
         yield WAITS[func]
     elif func in COPIES:
         source = args[1] if func is aten.copy_.default else args[0]
         to_device = isinstance(args[0], OnDevice) if func is aten.copy_.default else wanted
-        if isinstance(source, OnDevice) != to_device:
+        goes_on = to_device and (kwargs.get("non_blocking") or (func is aten.copy_.default and args[2:3] == (True,)))
+        if isinstance(source, OnDevice) != to_device and not goes_on:
             yield "to the device" if to_device else "to the CPU"
     elif func in PICKS:
         indices = [index for index in args[1] if index is not None]

@@ -132,9 +132,13 @@ def _predictions(head_outputs: Any, network: Any) -> Predictions:
     (scores,), (boxes,), (directions,) = head_outputs
     codes = _per_anchor(boxes, head.box_code_size)
 
+    @functools.cache  # made once, when the first boxes of the pass are decoded
+    def priors() -> Tensor:
+        (of_level,) = head.prior_generator.grid_anchors([scores.shape[-2:]], device=codes.device)
+        return of_level.reshape(-1, head.box_code_size)
+
     def decode(scan: int, anchors: Tensor) -> Tensor:
-        (priors,) = head.prior_generator.grid_anchors([scores.shape[-2:]], device=codes.device)
-        decoded = head.bbox_coder.decode(priors.reshape(-1, head.box_code_size)[anchors], codes[scan, anchors])
+        decoded = head.bbox_coder.decode(priors()[anchors], codes[scan, anchors])
         return torch.cat([decoded[:, :2], decoded[:, 2:3] + decoded[:, 5:6] / 2, decoded[:, 3:7]], dim=1)
 
     def assign(batch: Batch) -> Tensor:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from trainables.features import Predictions
 
-FROM_ABOVE = [0, 1, 3, 4, 6]
 BETA = 1 / 9
 """Where smooth-L1 turns linear."""
 FARTHEST = 200.0
@@ -49,12 +48,15 @@ def confident(predictions: Predictions, score: float, most: int) -> list[Detecti
     scores, labels = predictions.logits.sigmoid().max(2)
     found = []
     for scan, above in enumerate((scores >= score).cpu()):
-        anchors = above.nonzero().squeeze(1).to(scores.device)
+        anchors = above.nonzero().squeeze(1).to(scores.device, non_blocking=True)
         anchors = anchors[scores[scan, anchors].argsort(descending=True, stable=True)][:most]
         boxes = predictions.decode(scan, anchors)
         found.append(Detections(anchors, boxes, scores[scan, anchors], labels[scan, anchors]))
     sound = torch.cat([_are_sound(each.boxes) for each in found]).cpu().split([len(each.boxes) for each in found])
-    return [each.at(kept.nonzero().squeeze(1).to(scores.device)) for each, kept in zip(found, sound, strict=True)]
+    return [
+        each.at(kept.nonzero().squeeze(1).to(scores.device, non_blocking=True))
+        for each, kept in zip(found, sound, strict=True)
+    ]
 
 
 def _are_sound(boxes: Tensor) -> Tensor:
@@ -74,7 +76,12 @@ def headed(found: Detections, predictions: Predictions, scan: int) -> Tensor:
 
 def overlaps(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """N x M intersection over union seen from above, without gradient."""
-    return _operators().box_iou_rotated(boxes1[:, FROM_ABOVE].detach(), boxes2[:, FROM_ABOVE].detach())
+    return _operators().box_iou_rotated(from_above(boxes1).detach(), from_above(boxes2).detach())
+
+
+def from_above(boxes: Tensor) -> Tensor:
+    """M x 5 rectangles x, y, length, width, yaw of M x 7 boxes."""
+    return torch.cat([boxes[:, :2], boxes[:, 3:5], boxes[:, 6:7]], dim=1)
 
 
 def suppressed(found: Detections, threshold: float) -> Detections:
@@ -82,8 +89,8 @@ def suppressed(found: Detections, threshold: float) -> Detections:
     kept = [torch.zeros(0, dtype=torch.long, device=found.boxes.device)]
     labels = found.labels.cpu()
     for label in labels.unique():
-        own = (labels == label).nonzero().squeeze(1).to(found.boxes.device)
-        kept.append(own[_operators().nms_rotated(found.boxes[own][:, FROM_ABOVE], found.scores[own], threshold)[1]])
+        own = (labels == label).nonzero().squeeze(1).to(found.boxes.device, non_blocking=True)
+        kept.append(own[_operators().nms_rotated(from_above(found.boxes[own]), found.scores[own], threshold)[1]])
     return found.at(torch.cat(kept).sort().values)
 
 

@@ -55,7 +55,7 @@ class Banks(nn.Module):
     ) -> tuple[list[Tensor], Tensor]:
         """Each network's B x (1 + K) scores, the positive first, and that every negative counts, B x K."""
         drawn = torch.randint(self.options.rows, (len(rows), self.options.negatives), generator=generator)
-        read = torch.cat([rows[:, None], drawn], dim=1).to(ours.device)
+        read = torch.cat([rows[:, None], drawn], dim=1).to(ours.device, non_blocking=True)
         both = (ours, self.teacher), (theirs, self.student)
         scores = [
             (torch.einsum("bd,bkd->bk", own, memory[read]) / self.options.temperature).exp() for own, memory in both
@@ -68,7 +68,7 @@ class Banks(nn.Module):
 
     def store(self, ours: Tensor, theirs: Tensor, rows: Tensor) -> None:
         """Move rows towards the embeddings; of a frame that is twice in a batch the last one counts."""
-        kept, at = self.options.momentum, rows.to(ours.device)
+        kept, at = self.options.momentum, rows.to(ours.device, non_blocking=True)
         for memory, new in ((self.student, ours), (self.teacher, theirs)):
             moved = normalized(kept * memory[at] + (1 - kept) * new)
             for row, value in zip(rows.tolist(), moved, strict=True):

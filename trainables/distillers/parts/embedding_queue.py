@@ -55,7 +55,7 @@ class Queue(nn.Module):
             free.append(~inside(places, boxes).any(1))
         everywhere = torch.cat(free)
         drawn = torch.randint(max(len(everywhere), 1), (2 * self.options.units,), generator=generator)
-        drawn = drawn.to(everywhere.device)
+        drawn = drawn.to(everywhere.device, non_blocking=True)
         scan_of, place = drawn // len(free[0]), drawn % len(free[0])
         most = max(self.options.units, sum(map(len, classes)))
         mine.append(narrow.values.flatten(2)[scan_of, :, place])
@@ -68,7 +68,8 @@ class Queue(nn.Module):
         self, ours: Tensor, theirs: Tensor, classes: Tensor, generator: torch.Generator
     ) -> tuple[list[Tensor], Tensor]:
         """Each network's U x (1 + K) scores, the positive first, and which negatives count, U x K."""
-        drawn = torch.randperm(self.options.rows, generator=generator)[: self.options.negatives].to(ours.device)
+        drawn = torch.randperm(self.options.rows, generator=generator)[: self.options.negatives]
+        drawn = drawn.to(ours.device, non_blocking=True)
         other = (classes[:, None] != self.classes[drawn]) | (not self.options.other_class)
         positive = (ours * theirs.detach()).sum(1, keepdim=True), (theirs * ours.detach()).sum(1, keepdim=True)
         negative = ours @ self.teacher[drawn].T, theirs @ self.student[drawn].T

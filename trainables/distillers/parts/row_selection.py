@@ -62,11 +62,11 @@ def select(
         )
     n = min(wanted, rows)
     if selection == "random":
-        return torch.randperm(rows, generator=generator).to(importance.device)[:n]
+        return torch.randperm(rows, generator=generator).to(importance.device, non_blocking=True)[:n]
     order = importance.detach().argsort(descending=True, stable=True)
     if selection == "drawn":
         top = (n + 1) // 2
-        drawn = torch.randperm(rows - top, generator=generator).to(importance.device)[: n - top]
+        drawn = torch.randperm(rows - top, generator=generator).to(importance.device, non_blocking=True)[: n - top]
         return torch.cat([order[:top], order[top:][drawn]])
     least = {"top": 0, "mixed": n // 2, "bottom": n}[selection]
     return torch.cat([order[: n - least], order[rows - least :]])
