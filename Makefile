@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lint setup setup-test gpu clean
+.PHONY: help study test test-all lint setup setup-test gpu clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -29,9 +29,13 @@ help: ## list the targets
 study: setup ## set-up, then the default study and its report: results/quickstart/report/index.html
 	$(VENV)/bin/python run_study.py run quickstart --resume
 
-test: ## set-up with torch-cluster compiled (some minutes), then every test
+test: ## set-up with torch-cluster compiled (some minutes), then the tests but the long ones
 	@$(MAKE) --no-print-directory --jobs=2 setup-test
 	REQUIRE_TORCH_CLUSTER=1 $(VENV)/bin/python -m pytest
+
+test-all: ## the same with the long tests
+	@$(MAKE) --no-print-directory --jobs=2 setup-test
+	REQUIRE_TORCH_CLUSTER=1 $(VENV)/bin/python -m pytest -m "long or not long"
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(VENV)/bin/ruff check

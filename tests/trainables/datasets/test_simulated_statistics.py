@@ -7,7 +7,7 @@ from trainables.datasets.simulated.camera import KITTI_CAMERA
 from trainables.datasets.simulated.frames import Frame, read_frames
 from trainables.datasets.simulated.simulation_spec import SimulationSpec
 from trainables.datasets.simulated.simulator import simulate
-from trainables.datasets.simulated.statistics import compare, pillar_counts, statistics
+from trainables.datasets.simulated.statistics import Statistics, compare, pillar_counts, statistics
 
 
 def tiny() -> Frame:
@@ -52,11 +52,18 @@ def test_the_table_puts_simulated_beside_real() -> None:
     assert lines[2].split()[-2:] == ["5", "5"]
 
 
+@pytest.fixture(scope="module")
+def made() -> Statistics:
+    return statistics([simulate(SimulationSpec(), i) for i in range(60)])
+
+
+@pytest.fixture(scope="module")
+def real(real_data) -> Statistics:
+    return statistics(read_frames(real_data / "kitti_mini"))
+
+
 @pytest.mark.real
-def test_simulated_frames_resemble_real_ones_within_a_quarter(real_data) -> None:
-    spec = SimulationSpec()
-    made = statistics([simulate(spec, i) for i in range(40)])
-    real = statistics(read_frames(real_data / "kitti_mini"))
+def test_simulated_frames_resemble_real_ones_within_a_quarter(real: Statistics, made: Statistics) -> None:
     assert made.points == pytest.approx(real.points, rel=0.25)
     assert made.points_in_view == pytest.approx(real.points_in_view, rel=0.25)
     assert made.pillars == pytest.approx(real.pillars, rel=0.25)
@@ -65,12 +72,9 @@ def test_simulated_frames_resemble_real_ones_within_a_quarter(real_data) -> None
 
 
 @pytest.mark.real
-def test_cars_return_as_many_points_as_real_ones_within_a_factor_of_two(real_data) -> None:
-    spec = SimulationSpec()
-    made = statistics([simulate(spec, i) for i in range(60)]).object_points["Car"]
-    real = statistics(read_frames(real_data / "kitti_mini")).object_points["Car"]
+def test_cars_return_as_many_points_as_real_ones_within_a_factor_of_two(real: Statistics, made: Statistics) -> None:
     for span in ("10-20 m", "20-30 m", "30-40 m", "40-60 m"):
-        assert 0.5 < made[span][1] / real[span][1] < 2
+        assert 0.5 < made.object_points["Car"][span][1] / real.object_points["Car"][span][1] < 2
 
 
 def test_every_class_and_difficulty_has_hundreds_of_objects_in_the_default_validation_split() -> None:

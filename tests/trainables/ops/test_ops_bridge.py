@@ -136,8 +136,9 @@ def test_an_mmcv_with_operators_is_left_alone(tmp_path):
     assert "compiled nms" in fresh_process(script)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pointpillars():
+    """An untrained network for each test, as each sets it up in its own way."""
     import mmdet3d
     from mmdet3d.registry import MODELS
     from mmengine.config import Config
