@@ -129,9 +129,11 @@ DRIVER = """
 import sys
 from pathlib import Path
 from study.nouns.spec import StudySpec
-from toy_study import run
+import toy_study
+from ray import cloudpickle
+cloudpickle.register_pickle_by_value(toy_study)
 sys.stdout.reconfigure(line_buffering=True)
-run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="--resume" in sys.argv)
+toy_study.run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="--resume" in sys.argv)
 """
 
 
