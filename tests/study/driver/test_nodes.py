@@ -31,6 +31,8 @@ from study.nouns.spec import StudySpec
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 RAY = str(Path(sys.executable).with_name("ray"))
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+"""Nodes and driver of one cluster agree on it, whatever an earlier Ray of this machine has left."""
 QUIET = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
 TRIED = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False) if shutil.which("unshare") else None
 MAY_MOUNT = TRIED is not None and TRIED.returncode == 0
@@ -40,9 +42,8 @@ apart = pytest.mark.skipif(not MAY_MOUNT, reason="needs the right to make a moun
 @contextmanager
 def started(command: list[str], ready: str) -> Iterator[re.Match[str]]:
     """A node of Ray as a process, from the line that says it is ready."""
-    open_to_all = {**os.environ, "RAY_AUTH_MODE": "disabled"}  # else a node asks for the token that an earlier Ray left
     with subprocess.Popen(
-        command, env=open_to_all, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env={**os.environ, **TOKEN}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         try:
@@ -77,9 +78,9 @@ def results(tmp_path):
 
 @apart
 def test_a_node_that_does_not_see_the_results_is_named_before_anything_starts(results):
-    blind = pytest.raises(InputError, match=r"the node [\d.]+ does not see .*results/toy: results must lie on a shared")
-    with head(cpus=0) as address, node_with_its_own(results, address), blind:
-        run(toy(), results, address)
+    with head(cpus=0) as address, node_with_its_own(results, address), launched(toy(), results, address) as study:
+        said, _ = study.communicate(timeout=60)
+    assert re.search(r"InputError: the node [\d.]+ does not see .*results/toy: results must lie on a shared disk", said)
     assert list(results.iterdir()) == [], "a study that was refused left something behind"
 
 
@@ -112,7 +113,11 @@ def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(res
                points=[{"label": "long"}], seeds=[0])  # fmt: skip
     with head(cpus=1) as address, launched(spec, results, address) as study:
         assert study.stdout is not None
-        next(line for line in study.stdout if "epoch 1/600" in line)
+        said = ""
+        while "epoch 1/600" not in said:
+            line = study.stdout.readline()
+            assert line, said
+            said += line
         with node_with_its_own(results, address):
             said, _ = study.communicate(timeout=60)
     assert "stopped: a node joined that runs cannot use: the node" in said
@@ -123,9 +128,11 @@ DRIVER = """
 import sys
 from pathlib import Path
 from study.nouns.spec import StudySpec
-from toy_study import run
+import toy_study
+from ray import cloudpickle
+cloudpickle.register_pickle_by_value(toy_study)
 sys.stdout.reconfigure(line_buffering=True)
-run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="--resume" in sys.argv)
+toy_study.run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="--resume" in sys.argv)
 """
 
 
@@ -133,7 +140,7 @@ run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], 
 def launched(spec: StudySpec, results: Path, address: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A driver as a process of its own, whose processes carry the results' path in their environment."""
     command = [sys.executable, "-c", DRIVER, spec.model_dump_json(), str(results), address, *options]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "STUDY_OF_THIS_TEST": str(results)}
+    environment = {**os.environ, **TOKEN, "PYTHONPATH": os.pathsep.join(sys.path), "STUDY_OF_THIS_TEST": str(results)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
