@@ -77,7 +77,7 @@ def test_a_teacher_whose_detector_is_gone_is_trained_again_before_its_students(c
 
 def test_failed_tries_are_told_apart_from_failed_rows(cluster, tmp_path):
     fails = {"parameters.fail": {"choices": [False, True]}, "parameters.samples": {"low": 100, "high": 900}}
-    search = {"trials": 6, "startup": 6, "space": fails}
+    search = {"trials": 2, "startup": 2, "space": fails}
     points = [*GOOD, {"label": "bad", "set": {"parameters.fail": True}}]
     outcome = run(toy(points=points, seeds=[0], search=search), tmp_path, cluster)
     records = list(StudyFiles(tmp_path, "toy").all())
