@@ -22,10 +22,11 @@ SMALL = {
     "sparsekd": {"foreground": "everywhere"},  # and no anchor of a small detector lies on a small scan's objects
 }
 """Hyper-parameters that fit small scans, where a method's defaults do not."""
+WAITS = {"crd": 1, "pointdistiller": 1, "se_ssd": 22, "sparsekd": 106, "combined": 107}
+"""How often the host waits for the device inside a method in a step of two scans, at most; the others never wait.
 
-
-WAITS: dict[str, dict[str, int]] = {}
-"""How often the host waits for the device inside a method, in a step of two scans; methods without an entry never."""
+All but 4 are mmdet3d's code: of se_ssd the heads' decoding, of sparsekd the heads' anchor targets.
+"""
 
 
 def build(method: str, family: str, *, twins: bool = False, **parameters) -> StudentModel:
@@ -117,10 +118,8 @@ def test_the_same_seed_gives_the_same_value(model, data):
 
 
 def test_a_step_on_an_accelerator_works_and_waits_for_it_no_more_often_than_stated(model, pair, data):
-    method, family = pair
     own, _ = waiting.step(model, data)
-    most = WAITS.get(method, {}).get(family, 0)
-    assert own.total() <= most, own
+    assert own.total() <= WAITS.get(pair[0], 0), own
 
 
 def test_a_batch_of_one_scan_works(model, pair):

@@ -173,7 +173,7 @@ def _squared_diagonal(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
     Such a rectangle lies along a side of the convex hull, which joins two of the eight corners.
     """
-    both = torch.cat([boxes_of.corners(b[:, boxes_of.FROM_ABOVE]) for b in (boxes1, boxes2)], dim=1)
+    both = torch.cat([boxes_of.corners(boxes_of.from_above(b)) for b in (boxes1, boxes2)], dim=1)
     first, second = torch.combinations(torch.arange(8, device=both.device)).unbind(1)
     side = both[:, second] - both[:, first]
     length = torch.linalg.vector_norm(side, dim=-1, keepdim=True)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from trainables.features import Predictions
 
-FROM_ABOVE = [0, 1, 3, 4, 6]
 BETA = 1 / 9
 """Where smooth-L1 turns linear."""
 FARTHEST = 200.0
@@ -77,7 +76,12 @@ def headed(found: Detections, predictions: Predictions, scan: int) -> Tensor:
 
 def overlaps(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """N x M intersection over union seen from above, without gradient."""
-    return _operators().box_iou_rotated(boxes1[:, FROM_ABOVE].detach(), boxes2[:, FROM_ABOVE].detach())
+    return _operators().box_iou_rotated(from_above(boxes1).detach(), from_above(boxes2).detach())
+
+
+def from_above(boxes: Tensor) -> Tensor:
+    """M x 5 rectangles x, y, length, width, yaw of M x 7 boxes."""
+    return torch.cat([boxes[:, :2], boxes[:, 3:5], boxes[:, 6:7]], dim=1)
 
 
 def suppressed(found: Detections, threshold: float) -> Detections:
@@ -86,7 +90,7 @@ def suppressed(found: Detections, threshold: float) -> Detections:
     labels = found.labels.cpu()
     for label in labels.unique():
         own = (labels == label).nonzero().squeeze(1).to(found.boxes.device, non_blocking=True)
-        kept.append(own[_operators().nms_rotated(found.boxes[own][:, FROM_ABOVE], found.scores[own], threshold)[1]])
+        kept.append(own[_operators().nms_rotated(from_above(found.boxes[own]), found.scores[own], threshold)[1]])
     return found.at(torch.cat(kept).sort().values)
 
 
