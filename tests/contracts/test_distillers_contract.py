@@ -25,7 +25,7 @@ SMALL = {
 WAITS = {"crd": 1, "pointdistiller": 1, "se_ssd": 22, "sparsekd": 106, "combined": 107}
 """How often the host waits for the device inside a method in a step of two scans, at most; the others never wait.
 
-Of se_ssd's all but 4 are the heads' decoding, of sparsekd's all but 8 the heads' anchor targets: mmdet3d's code.
+All but 4 are mmdet3d's code: of se_ssd the heads' decoding, of sparsekd the heads' anchor targets.
 """
 
 
