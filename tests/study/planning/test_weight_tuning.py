@@ -230,9 +230,19 @@ def test_a_row_whose_tuning_fails_is_recorded_as_missing_and_the_study_goes_on(c
     spec, files = tuned(points=points, tuning={"trials": 1}, seeds=[0]), files_of(tmp_path)
     lines: list[str] = []
     outcome = run(spec, tmp_path, cluster, say=lines.append)
-    assert (outcome.finished, outcome.failed, outcome.stopped) == (3, 2, None)
+    assert outcome == (3, 1, 1, None), "the row failed; its tuning run is a try that did"
     missing = {record.error for record in files.all() if (record.role, record.label) == ("row", "bad")}
     assert missing == {"none of 1 tuning runs has a result: the loss is not finite at step 3"}
     assert "points: 2 runs" in lines, "a row without a weight was run"
     assert any("bad seed 0: FAILED: none of 1 tuning runs" in line for line in lines)
     assert "4 runs finished, 2 failed" in lines[-1]
+
+
+def test_a_weight_keeps_the_digits_that_its_row_was_written_with(tmp_path):
+    point = {"label": "method", "set": {"parameters.weight": 0.11115}, "tune": [0.1111, 0.11115, 0.1112]}
+    spec, files = tuned(points=[point]), files_of(tmp_path)
+    finish(spec, files, best_near_three)
+    weights = [record.config.parameters["weight"] for record in tuning_of(spec, files).tried]
+    assert weights[0] == 0.11115, "the row's own weight was rounded"
+    assert len(set(weights)) == 5, "weights that differ were rounded to one"
+    assert all(0.1111 <= weight <= 0.1112 for weight in weights)
