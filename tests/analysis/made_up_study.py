@@ -18,7 +18,7 @@ from study.nouns.overrides import override
 from study.nouns.parameters import Called
 from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
-from study.nouns.spec import Point, SearchSpace, StudySpec
+from study.nouns.spec import Point, SearchSpec, StudySpec
 from study.planning.plan import expand
 
 TRAINING = TrainingConfig(epochs=6, repeat=1, batch_size=2, validate_every=2)
@@ -63,7 +63,7 @@ def spec(seeds: tuple[int, ...] = (0, 1), trials: int = 12, **changes: Any) -> S
         "question": "Which K, N and τ make PointDistiller work best, & what does each <component> add?",
         "base": BASE,
         "points": POINTS,
-        "search": SearchSpace(trials=trials),
+        "search": SearchSpec(trials=trials),
         "seeds": seeds,
     }
     return StudySpec(**(content | changes))
