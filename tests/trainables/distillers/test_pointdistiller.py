@@ -5,12 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from scene import BATCH, pair, rows
+from scene import BATCH, pair
 
 from study.nouns.errors import InputError
-from trainables.costs.paper_way import ADAPTERS
-from trainables.distillers.parts.neighbor_graphs import neighbors_of
-from trainables.distillers.parts.row_selection import choose, select
 from trainables.distillers.pointdistiller import PointDistiller
 from trainables.features import Features
 
@@ -187,49 +184,6 @@ def test_random_selection_repeats_with_the_seed_and_leaves_the_global_stream_alo
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-CHOICES = [
-    ("top", 8, [19, 18, 17, 16, 15, 14, 13, 12]),
-    ("bottom", 8, [7, 6, 5, 4, 3, 2, 1, 0]),
-    ("mixed", 8, [19, 18, 17, 16, 3, 2, 1, 0]),
-    ("mixed", 5, [19, 18, 17, 1, 0]),
-    ("mixed", 40, list(range(19, -1, -1))),
-]
-
-
-@pytest.mark.parametrize(("selection", "n", "rows"), CHOICES)
-def test_the_selections_without_a_draw_take_the_most_and_the_least_important_rows(selection, n, rows):
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
-    assert select(torch.arange(20.0), n, selection, "clamp", generator).tolist() == rows
-    assert torch.equal(generator.get_state(), before)
-
-
-def test_half_of_a_drawn_selection_is_drawn_from_the_rest_and_no_row_twice():
-    drawn = [select(torch.arange(20.0), 8, "drawn", "clamp", torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
-    assert all(chosen[:4].tolist() == [19, 18, 17, 16] and len(set(chosen.tolist())) == 8 for chosen in drawn)
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
-
-
-def test_of_equally_important_rows_the_first_is_taken():
-    assert select(torch.tensor([3.0, 7, 3, 3]), 3, "top", "clamp", torch.Generator()).tolist() == [1, 0, 2]
-
-
-def test_a_parameter_that_is_not_read_does_not_change_the_key():
-    complete = PointDistiller.complete
-    assert complete({"local": False, "neighbors": 7}, "pillars") == complete({"local": False}, "pillars")
-    assert complete({"reweight": False, "temperature": 7}, "pillars") == complete({"reweight": False}, "pillars")
-    flat = {"form": "released"}
-    assert complete({**flat, "temperature": 7}, "cells") == complete(flat, "cells")  # weights are constant
-
-
-def test_completing_twice_changes_nothing():
-    for given in ({}, {"form": "released"}, {"form": "released", "reweight": False}, {"local": False}):
-        for kind in ("pillars", "cells", "points"):
-            once = PointDistiller.complete(given, kind)
-            assert PointDistiller.complete(once, kind) == once
-
-
 def test_importance_by_points_is_refused_where_rows_hold_no_points():
     features = pair(SCANS, kind="points")
     with pytest.raises(InputError, match="importance=points needs voxels"):
@@ -242,62 +196,6 @@ def test_freezing_the_teachers_graph_leaves_it_without_gradient():
     loss(distiller, features).backward()
     assert all(parameter.grad is None for parameter in distiller.teacher_graphs.parameters())
     assert all(parameter.grad is not None for parameter in distiller.student_graphs.parameters())
-
-
-@pytest.mark.parametrize("kind", ["pillars", "cells", "points"])
-@pytest.mark.parametrize("form", ["paper", "released"])
-def test_every_form_has_a_value_for_everything_whatever_the_rows(form, kind):
-    whole = PointDistiller.complete({"form": form}, kind)
-    unread = (
-        {"temperature", "reweight_by"} if (form, kind) in (("released", "cells"), ("released", "points")) else set()
-    )
-    assert whole.keys() == PointDistiller.Parameters.model_fields.keys() - unread
-    assert None not in whole.values()
-
-
-def test_the_defaults_that_parameters_show_are_those_of_the_paper_for_pillars():
-    assert PointDistiller.complete({}, "pillars") == PointDistiller.Parameters().model_dump()
-
-
-RELEASED = [
-    # detector and compression: rows' widths of student and teacher, per level, graph's width; K, N of what, tau
-    ("pillars", [(32, 64)], [32], {"neighbors": 128, "samples": 6000, "scope": "batch", "temperature": 1e-2}),
-    ("pillars", [(16, 64)], [16], {"neighbors": 128, "samples": 6000, "scope": "batch", "temperature": 1e-2}),
-    ("cells", [(64, 128), (128, 256)], [32, 32], {"neighbors": 128, "samples": 256, "scope": "scan"}),
-    ("cells", [(32, 128), (64, 256)], [32, 32], {"neighbors": 128, "samples": 256, "scope": "scan"}),
-    ("points", [(45, 128)], [45], {"neighbors": 128, "samples": 6000, "scope": "scan", "aggregate": "max"}),
-    ("points", [(32, 128)], [32], {"neighbors": 128, "samples": 6000, "scope": "scan", "aggregate": "max"}),
-]
-NAMES = ["PointPillars 4x", "PointPillars 16x", "SECOND 4x", "SECOND 16x", "PointRCNN 8x", "PointRCNN 16x"]
-
-
-@pytest.mark.parametrize("reweight", [True, False], ids=["RL", "no RL"])
-@pytest.mark.parametrize(("kind", "widths", "graphs", "values"), RELEASED, ids=NAMES)
-def test_the_released_form_is_what_the_code_does_for_each_detector_compression_and_switch(
-    kind, widths, graphs, values, reweight
-):
-    whole = PointDistiller.complete({"form": "released", "reweight": reweight}, kind)
-    loss = {"distance": "mse", "weight": 2.0} if reweight else {"distance": "frobenius", "weight": 5e-4}
-    values = values if reweight else {name: value for name, value in values.items() if name != "temperature"}
-    for name, value in {**values, **loss, "shortfall": "raise", "teacher_mode": "train", "edge": "concat"}.items():
-        assert whole[name] == value, name
-    narrow, wide = (
-        Features(rows=tuple(rows(pair[side], SCANS, kind=kind, dtype=torch.float32) for pair in widths))
-        for side in (0, 1)
-    )
-    given = {"form": "released", "reweight": reweight, "samples": 5}
-    distiller = PointDistiller(PointDistiller.Parameters(**PointDistiller.complete(given, kind)), narrow, wide)
-    for convolutions in (distiller.student_graphs, distiller.teacher_graphs):
-        assert [graph.norm.num_features for graph in convolutions] == graphs
-
-
-def test_the_released_graphs_are_as_wide_as_the_adapters_that_the_paper_counts():
-    for name, (_, widths, graphs, _) in zip(NAMES, RELEASED, strict=True):
-        detector, ratio = name.lower().split()
-        counted = ADAPTERS[detector, float(ratio[:-1])]
-        if name != "PointPillars 4x":  # the paper counts it with SECOND's
-            expected = [(pair[side], width) for side in (1, 0) for pair, width in zip(widths, graphs, strict=True)]
-            assert sorted(counted) == sorted(expected), name
 
 
 def test_without_rl_the_released_loss_is_one_norm_over_the_whole_batch():
@@ -317,18 +215,6 @@ def only(features, scan):
     of = features.rows[0]
     mine = of.scan == scan
     return Features(rows=(replace(of, values=of.values[mine], scan=of.scan[mine], position=of.position[mine]),))
-
-
-def test_n_rows_of_a_batch_are_its_most_important_and_their_neighbors_lie_in_their_own_scans():
-    features = pair(SCANS)
-    importance, scan = features[1].rows[0].count, features[1].rows[0].scan
-    chosen = choose([importance], [scan], 2, "batch", lambda i: select(i, 9, "top", "clamp", torch.Generator()))[0]
-    assert set(chosen.rows.tolist()) == set(importance.argsort(descending=True, stable=True)[:9].tolist())
-    assert chosen.per_scan == torch.bincount(scan[chosen.rows], minlength=2).tolist()
-    assert chosen.starts == [0, 14, 25]
-    near = neighbors_of(chosen, features[1].rows[0], 20, "scan", "feature")
-    assert [each.shape for each in near] == [(chosen.per_scan[0], 14), (chosen.per_scan[1], 11)]
-    assert [sorted(set(scan[each].flatten().tolist())) for each in near] == [[0], [1]]
 
 
 def test_a_scan_without_rows_and_one_without_chosen_rows_are_left_out():
@@ -365,10 +251,3 @@ def test_more_cells_than_a_scan_has_are_refused_before_the_training():
         build(features, form="released", samples=15)
     build(features, form="released", samples=14)
     build(features, samples=15)
-
-
-@pytest.mark.parametrize("bad", [{"neighbors": 0}, {"temperature": 0}, {"temperature": -1}, {"samples": 0},
-                                 {"samples": 2.5}, {"form": "upstream"}, {"neighbours": 3}], ids=str)  # fmt: skip
-def test_values_out_of_range_are_refused(bad):
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        PointDistiller.complete(bad, "pillars")
