@@ -8,8 +8,6 @@ import torch
 from scene import BATCH, pair
 
 from study.nouns.errors import InputError
-from trainables.distillers.parts.neighbor_graphs import neighbors_of
-from trainables.distillers.parts.row_selection import choose, select
 from trainables.distillers.pointdistiller import PointDistiller
 from trainables.features import Features
 
@@ -217,18 +215,6 @@ def only(features, scan):
     of = features.rows[0]
     mine = of.scan == scan
     return Features(rows=(replace(of, values=of.values[mine], scan=of.scan[mine], position=of.position[mine]),))
-
-
-def test_n_rows_of_a_batch_are_its_most_important_and_their_neighbors_lie_in_their_own_scans():
-    features = pair(SCANS)
-    importance, scan = features[1].rows[0].count, features[1].rows[0].scan
-    chosen = choose([importance], [scan], 2, "batch", lambda i: select(i, 9, "top", "clamp", torch.Generator()))[0]
-    assert set(chosen.rows.tolist()) == set(importance.argsort(descending=True, stable=True)[:9].tolist())
-    assert chosen.per_scan == torch.bincount(scan[chosen.rows], minlength=2).tolist()
-    assert chosen.starts == [0, 14, 25]
-    near = neighbors_of(chosen, features[1].rows[0], 20, "scan", "feature")
-    assert [each.shape for each in near] == [(chosen.per_scan[0], 14), (chosen.per_scan[1], 11)]
-    assert [sorted(set(scan[each].flatten().tolist())) for each in near] == [[0], [1]]
 
 
 def test_a_scan_without_rows_and_one_without_chosen_rows_are_left_out():

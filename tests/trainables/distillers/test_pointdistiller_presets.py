@@ -1,4 +1,4 @@
-"""What the two forms of PointDistiller set where nothing is said, and what they refuse."""
+"""PointDistiller's defaults: complete for every form and kind of rows, and the released ones as the code has them."""
 
 import pytest
 import torch
@@ -50,8 +50,6 @@ RELEASED = [
     ("points", [(45, 128)], [45], {"neighbors": 128, "samples": 6000, "scope": "scan", "aggregate": "max"}),
     ("points", [(32, 128)], [32], {"neighbors": 128, "samples": 6000, "scope": "scan", "aggregate": "max"}),
 ]
-
-
 NAMES = ["PointPillars 4x", "PointPillars 16x", "SECOND 4x", "SECOND 16x", "PointRCNN 8x", "PointRCNN 16x"]
 
 
