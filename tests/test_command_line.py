@@ -128,7 +128,7 @@ def test_single_runs_can_be_reported_and_seeds_of_one_row_stand_together(tmp_pat
     for seed in ("0", "1"):
         done = command("trial", *tiny_run.options(tmp_path), "--set", f"seed={seed}")
         assert done.returncode == 0, done.stderr
-    other = command("trial", *tiny_run.options(tmp_path), "--set", "training.epochs=2")
+    other = command("trial", *tiny_run.options(tmp_path), "--set", "training.epochs=3")
     assert f"run_study.py report {tmp_path / 'trials'}" in other.stdout
     done = command("report", str(tmp_path / "trials"), "--json")
     assert done.returncode == 0, done.stderr
