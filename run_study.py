@@ -233,13 +233,14 @@ def _dataset(data: Path | None, simulated: bool = False) -> dict[str, Any]:
 def _train(config: TrialConfig, files: StudyFiles, label: str, role: Role = "row") -> RunRecord:
     from trainables import run as one_run
 
+    headlines = [metric.name for metric in one_run.metrics_of(config) if metric.headline]
     record = files.finished(config.key)
     if record is None:
         files.retry(config.key)
         work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
         print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
-        record = one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch)), role)
-    metrics = ", ".join(f"{name} {value:.2f}" for name, value in record.metrics.items() if name.startswith("mAP"))
+        record = one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch, headlines)), role)
+    metrics = ", ".join(f"{name} {record.metrics[name]:.2f}" for name in headlines)
     print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
     return record
 

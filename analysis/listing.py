@@ -2,7 +2,8 @@
 
 A table offers TITLE, EMPTY, `summarize(results) -> DataFrame` (numbers, saved as CSV), `caption(summary) -> str` and
 `present(summary) -> DataFrame` (texts for people). A figure offers the same with `draw(summary) -> Figure` in place of
-`present`. EMPTY says why a summary without rows is empty, and so is not in a report.
+`present`. EMPTY says why a summary without rows is empty, and so is not in a report. A summary has a column `missing`,
+the runs behind a row that should be there and are not, and a caption says how many they are.
 """
 
 import importlib

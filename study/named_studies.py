@@ -1,8 +1,8 @@
 """The studies that can be asked for by name. A function's name is the study's name; its first line is the question.
 
 A study of one's own is a YAML file with the fields of `StudySpec` (`run_study.py run my_study.yaml`), or one more
-function here. Paper: Zhang et al., "PointDistiller: Structured Knowledge Distillation Towards Efficient and Compact 3D
-Detection", CVPR 2023.
+function here and in STUDIES. Paper: Zhang et al., "PointDistiller: Structured Knowledge Distillation Towards Efficient
+and Compact 3D Detection", CVPR 2023.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def quickstart() -> StudySpec:
     simulation = {"train_frames": 320, "val_frames": 120, "scene": street, "sensor": {"field_of_view_deg": 90}}
     base = TrialConfig(
         method="pointdistiller",
-        parameters={"neighbors": 16, "samples": 256, "temperature": 5.0},
+        parameters={"neighbors": 16, "samples": 1024, "temperature": 5.0},
         detector=DetectorConfig(
             name="pointpillars", compression=4, width=0.5, pillar=0.32, range=(0, -11.52, -3, 23.04, 11.52, 1)
         ),
@@ -69,7 +69,7 @@ def quickstart() -> StudySpec:
         question=_question(quickstart),
         base=base,
         points=COMPONENTS,
-        search=SearchSpec(trials=6, startup=4, space=_k_n_tau(neighbors=(4, 64), samples=(64, 1024))),
+        search=SearchSpec(trials=6, startup=4, space=_k_n_tau(neighbors=(4, 64), samples=(256, 4096))),
         seeds=(0, 1),
         budget=Budget(cpus_per_trial=1, teacher_cpus=2),
     )

@@ -1,1 +1,1 @@
-"""How one run trains."""
+"""What runs are made of: data sets, detectors, methods, their training, what they cost."""

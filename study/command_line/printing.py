@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from study.nouns.records import EpochRecord
@@ -20,9 +20,9 @@ def progress() -> Callable[[str, int, int], None]:
     return say
 
 
-def epoch(record: EpochRecord) -> str:
-    """Losses of an epoch, and what of its metrics a person wants to see pass by."""
-    values = {**record.losses, **{name: value for name, value in record.metrics.items() if name.endswith("moderate")}}
+def epoch(record: EpochRecord, headlines: Collection[str]) -> str:
+    """Losses of an epoch, and of its metrics the headlines, by name."""
+    values = {**record.losses, **{name: value for name, value in record.metrics.items() if name in headlines}}
     return f"  epoch {record.epoch}: " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())
 
 

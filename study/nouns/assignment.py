@@ -1,15 +1,13 @@
-"""One run as Ray Tune carries it to a trainable.
+"""One run as Ray Tune carries it to a trainable: whole, as JSON, with where its files lie and why it is made.
 
-Tune's config of a run is flat: the base run as JSON under `trial`, where its files lie, and beside them the dotted
-overrides that make this run (`parameters.neighbors: 12`), so a suggestion of Optuna and a `--set` of the command
-line are one and the same thing.
+Fixed runs and suggestions of Optuna are carried alike: what a suggestion changes is laid into its run before.
 """
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from study.nouns.config import TrialConfig
-from study.nouns.overrides import override, validated
+from study.nouns.overrides import validated
 from study.nouns.promised import PlannedRun, Role
 from study.nouns.records import StudyFiles
 from study.nouns.spec import TEACHERS
@@ -25,21 +23,18 @@ class Assignment(NamedTuple):
 
 
 def compose(tune_config: dict[str, Any]) -> Assignment:
-    """Read a run out of Tune's config: base run plus dotted overrides.
+    """Read a run out of what `carry` made.
 
     Raises:
-        InputError: an override that does not exist or is out of range.
+        InputError: it is no run of this version.
     """
-    rest = dict(tune_config)
-    base = validated(TrialConfig, rest.pop("trial"))
-    study = rest.pop("study")
-    files = StudyFiles(Path(rest.pop("results")), study, shared=study == TEACHERS)
-    label, role = rest.pop("label"), rest.pop("role")
-    return Assignment(override(base, rest), files, label, role)
+    study = tune_config["study"]
+    files = StudyFiles(Path(tune_config["results"]), study, shared=study == TEACHERS)
+    return Assignment(validated(TrialConfig, tune_config["trial"]), files, tune_config["label"], tune_config["role"])
 
 
 def carry(run: PlannedRun, files: StudyFiles) -> dict[str, Any]:
-    """The inverse of `compose` for a run without overrides."""
+    """What Tune's config of a run holds; the inverse of `compose`."""
     return {
         "trial": run.config.model_dump(mode="json"),
         "results": str(files.results),

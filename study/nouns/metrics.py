@@ -48,6 +48,11 @@ def find(name: str, metrics: Sequence[Metric]) -> Metric:
     raise unknown_name("metric", name, [metric.name for metric in metrics])
 
 
+def principal(metrics: Sequence[Metric]) -> Metric:
+    """What a study is about that names no metric: the judge of teachers, else the first headline, else the first."""
+    return judge(metrics) or next((metric for metric in metrics if metric.headline), metrics[0])
+
+
 def judge(metrics: Sequence[Metric]) -> Metric | None:
     """The metric by which teachers are judged: the one that declares a floor; None where none does."""
     return next((metric for metric in metrics if metric.floor is not None), None)

@@ -46,8 +46,7 @@ class EpochRecord(Frozen):
 class RunRecord(Frozen):
     """Everything that is known of one run.
 
-    `metrics` holds AP in percent under `<task>/<class>/<difficulty>`, task in (bev, 3d), class in (Car, Pedestrian,
-    Cyclist), difficulty in (easy, moderate, hard), and the mean over classes under `mAP/<task>/<difficulty>`, all AP40.
+    `metrics` holds what the data set's evaluator gives, under the names that it declares.
     `label` is the row of the study that asked for the run, `role` why: a tuning run carries its row's plain label.
     `declared` says what each metric is, `called` how people call the values of the config (by dotted key).
     `facts` holds numbers about the run itself (steps, parameters, teacher's metrics under `teacher/...`).

@@ -96,7 +96,9 @@ class StudySpec(Frozen):
     tuning: Tuning = Tuning()
     search: SearchSpec | None = None
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    metric: str = Field("mAP/3d/moderate", description="what the question is about; the data set's evaluator gives it")
+    metric: str = Field(
+        "", description="what the question is about; empty is the one by which the data set's evaluator judges teachers"
+    )
     budget: Budget = Budget()
 
     @model_validator(mode="after")

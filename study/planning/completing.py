@@ -5,20 +5,21 @@ What is completed here is kept in study.json, so that a study goes on in the ran
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.metrics import Metric, find
+from study.nouns.metrics import Metric, find, principal
 from study.nouns.overrides import override
 from study.nouns.spec import Point, SearchSpec, StudySpec
 from study.planning.offered import Offered
 
 
 def complete(spec: StudySpec, offered: Offered) -> StudySpec:
-    """The study with a method's own ranges wherever it gives none.
+    """The study with a method's own ranges, and the evaluator's own metric, wherever it gives none.
 
     Raises:
         InputError: a run cannot be resolved, or its method has no weight to tune, or nothing to search.
     """
     points = tuple(_with_range(spec, point, offered) for point in spec.points)
-    return spec.model_copy(update={"points": points, "search": _with_space(spec, offered)})
+    metric = spec.metric or principal(offered.metrics_of(spec.base)).name
+    return spec.model_copy(update={"points": points, "search": _with_space(spec, offered), "metric": metric})
 
 
 def metric_of(spec: StudySpec, runs: list[TrialConfig], offered: Offered) -> Metric:

@@ -1,4 +1,4 @@
-"""What is missing: the one place that decides which runs still have to run.
+"""Which planned runs still have to run, and by what criterion: everything that asks comes here.
 
 A run is finished when its record says so and its detector lies beside it (`StudyFiles.finished`): students learn from a
 teacher's file, not from its record. A run that failed is over too, until a launch sets its record aside. Everything

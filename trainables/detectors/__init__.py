@@ -92,6 +92,13 @@ class DetectorSpec:
             self.place(config, detector)
         return config
 
+    @property
+    def columns(self) -> int:
+        """Values of a point as the detector gets it: x, y, z, and what its data set has more."""
+        config = self.load(DetectorConfig(), teacher=True)
+        used = [step["use_dim"] for step in dicts(config.test_dataloader) if "use_dim" in step][-1]
+        return len(used) if isinstance(used, Sequence) else used
+
     def offers(self, names: Iterable[str], method: str) -> None:
         """Check that a method finds here what it reads.
 

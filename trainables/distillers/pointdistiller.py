@@ -37,7 +37,7 @@ class PointDistiller(Distiller):
     reads = ("rows",)
 
     class Parameters(Frozen):
-        """K, N, tau, the switches, and every difference between the paper and its released code (D1 to D18).
+        """K, N, tau, the switches, and every difference between the paper and its released code.
 
         The defaults here are those of `form=paper` for pillars; `complete` has those of the form and the detector.
         """

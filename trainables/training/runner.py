@@ -1,6 +1,7 @@
 """The mmengine Runner of one run: mmdet3d's own config, pipelines, schedule and metric.
 
-Only what a run decides is changed: data root, epochs, batch, learning rate, seed, range and widths.
+Only what a run decides is changed: data root, epochs, batch, learning rate, seed, range and widths; and PointRCNN's
+proposal head, whose loss is infinite where no point lies in an object.
 """
 
 import random

@@ -9,7 +9,7 @@ from study.nouns.errors import InputError
 
 
 def lay_schedule(cfg: Any, training: TrainingConfig) -> None:
-    """Stretch the config's cyclic schedule to the run's epochs, and its learning rates to the run's.
+    """Stretch the config's schedule to the run's epochs, and its learning rates to the run's.
 
     Raises:
         InputError: mixed precision was asked for and there is no GPU.
@@ -22,9 +22,11 @@ def lay_schedule(cfg: Any, training: TrainingConfig) -> None:
     cfg.train_cfg.val_interval = training.validate_every
     cfg.optim_wrapper.optimizer.lr *= raise_by
     for scheduler in cfg.param_scheduler:
-        for name in ("begin", "end", "T_max"):
+        for name in {"begin", "end", "T_max"}.intersection(scheduler):
             scheduler[name] = scheduler[name] * stretch
-        if scheduler.type.endswith("LR"):
+        if "milestones" in scheduler:
+            scheduler.milestones = [round(epoch * stretch) for epoch in scheduler.milestones]
+        if "eta_min" in scheduler and scheduler.type.endswith("LR"):
             scheduler.eta_min *= raise_by
     if training.amp and not torch.cuda.is_available():
         raise InputError("training.amp=true needs a GPU, and this run has none: it would train in float32 all the same")
@@ -33,7 +35,6 @@ def lay_schedule(cfg: Any, training: TrainingConfig) -> None:
 
 def has_a_step_for_each_phase(schedulers: list[Any], steps: int) -> bool:
     """Whether every phase of a schedule in epochs has at least one of an epoch's `steps`."""
-    return all(
-        int(phase["end"] * steps) > int(phase["begin"] * steps) and int(phase["T_max"] * steps) > 0
-        for phase in schedulers
-    )
+    spans = [(phase.begin, phase.end) for phase in schedulers if "begin" in phase and "end" in phase]
+    spans += [(0, phase.T_max) for phase in schedulers if "T_max" in phase]
+    return all(int(end * steps) > int(begin * steps) for begin, end in spans)

@@ -1,7 +1,7 @@
 """Student, frozen teacher and distiller as one mmengine model.
 
 The batch is preprocessed (and voxelized) once and both networks see the same voxels. A step of a taught student is
-three pieces: the teacher's pass over the batch (`teaching.features`), and the student's own losses together with the
+two pieces: the teacher's pass over the batch (`teaching.features`), and the student's own losses together with the
 distillation terms (`taught`), which see the teacher's features only. The teacher is no submodule: it is in no state
 dict, no optimizer and no checkpoint, and it never changes.
 """
@@ -46,7 +46,7 @@ class StudentModel(BaseModel):
         device = self.device
         teacher.to(device).eval()
         self.student.eval()
-        batch = probe(self.student)
+        batch = probe(self.student, spec.columns)
         shapes = [Reader(network, spec, names).features(batch) for network in (self.student, teacher)]
         self.student.train()
         self.distiller = method(parameters, *shapes).to(device)

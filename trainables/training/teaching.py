@@ -54,11 +54,11 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
             norm.training, norm.track_running_stats = training, tracked
 
 
-def probe(network: BaseModel) -> Batch:
-    """A small scan inside a detector's range, on its device, for the shapes of its features."""
+def probe(network: BaseModel, columns: int) -> Batch:
+    """A small scan of points with so many values, inside a detector's range, on its device, for shapes of features."""
     layer = getattr(network.data_preprocessor, "voxel_layer", None)  # what reads raw points has no range
     limits = torch.tensor([0, -10, -3, 20, 10, 1.0] if layer is None else [float(v) for v in layer.point_cloud_range])
-    points = torch.rand(64, 4, generator=torch.Generator().manual_seed(0))
+    points = torch.rand(64, columns, generator=torch.Generator().manual_seed(0))
     points[:, :3] = limits[:3] + points[:, :3] * (limits[3:] - limits[:3])
     batch = network.data_preprocessor({"inputs": {"points": [points]}, "data_samples": None}, False)
     return Batch(batch["inputs"])

@@ -1,67 +1,81 @@
-"""KITTI's metric where frames hold no label."""
+"""KITTI's metric inside mmengine: frames in mmdet3d's form in, values under our names out."""
+
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
-from trainables.datasets.kitti.evaluation import DevkitMetric, KittiMetric
+from trainables.datasets.kitti.average_precision import EVALUATOR
+from trainables.datasets.kitti.evaluation import DevkitMetric
+
+CLASSES = ["Pedestrian", "Cyclist", "Car"]
+CAMERA = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+"""From the LiDAR's frame (x ahead, y left, z up) to the camera's (x right, y down, z ahead)."""
 
 
-def frames(*labels: int) -> dict:
-    """Info content of frames with so many cars each."""
-    car = {"bbox_label": 2, "truncated": 0.0, "occluded": 0, "alpha": 0.1, "bbox": [100.0, 100.0, 300.0, 200.0],
-           "bbox_3d": [2.0, 1.6, 10.0, 3.9, 1.5, 1.6, 0.0], "score": 0.0}  # fmt: skip
-    moved = [{**car, "bbox_3d": [2.0, 1.6, 10.0 + 8 * i, 3.9, 1.5, 1.6, 0.0]} for i in range(40)]
-    return {
+def place(n: int) -> tuple[float, float]:
+    """Ahead and to the left of the sensor, m; eight in a row, none beyond 40 m."""
+    return 9.0 + 4.5 * (n // 8), 2.5 * (n % 8 - 3.5)
+
+
+def metric(tmp_path, *cars: int) -> DevkitMetric:
+    """Of frames with so many cars each, side by side."""
+    from mmdet3d.structures import LiDARInstance3DBoxes
+    from mmengine.structures import InstanceData
+
+    image = {"CAM2": {"lidar2cam": CAMERA, "cam2img": np.diag([2000.0, 2000, 1, 1]) + np.eye(4, k=2) * 2000,
+                      "height": 4000, "width": 4000}}  # fmt: skip
+    infos, results = [], []
+    for i, count in enumerate(cars):
+        boxes = torch.tensor([[*place(n), -1.5, 3.9, 1.6, 1.5, 0] for n in range(count)]).reshape(-1, 7)
+        instances = [
+            {"bbox_label": 2, "truncated": 0.0, "occluded": 0, "alpha": 0.1, "bbox": [100.0, 100.0, 300.0, 200.0],
+             "bbox_3d": [-place(n)[1], 1.5, place(n)[0], 3.9, 1.5, 1.6, -np.pi / 2], "score": 0.0}
+            for n in range(count)
+        ]  # fmt: skip
+        infos.append({"sample_idx": i, "instances": instances, "images": image})
+        found = {"bboxes_3d": LiDARInstance3DBoxes(boxes), "labels_3d": torch.full((count,), 2),
+                 "scores_3d": torch.linspace(0.9, 0.5, count)}  # fmt: skip
+        results.append({"sample_idx": i, "pred_instances_3d": found, "pred_instances": InstanceData()})
+    content = {
         "metainfo": {"categories": {"Pedestrian": 0, "Cyclist": 1, "Car": 2, "DontCare": -1}},
-        "data_list": [{"sample_idx": i, "instances": moved[:n]} for i, n in enumerate(labels)],
+        "data_list": infos,
     }
+    (tmp_path / "infos.pkl").write_bytes(pickle.dumps(content))
+    made = DevkitMetric(ann_file=str(tmp_path / "infos.pkl"), pcd_limit_range=[-100, -100, -10, 400, 100, 10])
+    made.dataset_meta = {"classes": CLASSES}
+    made.results = results
+    return made
 
 
-def average_precision(kind: type[KittiMetric], *labels: int) -> dict[str, float]:
-    """APs of a detector that repeats the labels."""
-    metric = kind(ann_file="unused")
-    infos = metric.convert_annos_to_kitti_annos(frames(*labels))
-    truth = [info["kitti_annos"] for info in infos]
-    found = [{**anno, "score": np.ones(len(anno["name"])), "sample_idx": np.zeros(len(anno["name"]))} for anno in truth]
-    found = [anno if anno["name"][0] != "DontCare" else {k: v[:0] for k, v in anno.items()} for anno in found]
-    return metric.kitti_evaluate({"pred_instances_3d": found}, truth, metric="bbox", classes=["Car"])
+def values(made: DevkitMetric) -> dict[str, float]:
+    return EVALUATOR.read(made.compute_metrics(made.results))
 
 
-def test_a_first_frame_without_labels_is_evaluated_where_mmdet3d_stumbles():
-    with pytest.raises(IndexError):
-        average_precision(KittiMetric, 0, 30)
-    assert average_precision(DevkitMetric, 0, 30)["pred_instances_3d/KITTI/Car_3D_AP40_easy_strict"] > 0
+def test_detections_that_repeat_the_labels_score_all_that_a_class_can(tmp_path):
+    found = values(metric(tmp_path, 30, 20))
+    assert found["3d/Car/easy"] == found["bev/Car/hard"] == 100
+    assert found["3d/Cyclist/easy"] == 0
+    assert found["mAP/3d/moderate"] == pytest.approx(100 / 3)
 
 
-def test_a_frame_without_labels_changes_no_average_precision():
-    assert average_precision(DevkitMetric, 30, 0) == average_precision(KittiMetric, 30)
+def test_a_frame_without_labels_and_detections_changes_nothing_wherever_it_stands(tmp_path):
+    expected = values(metric(tmp_path, 50))
+    assert values(metric(tmp_path, 0, 50)) == values(metric(tmp_path, 50, 0)) == expected
 
 
-def count(kind: type[KittiMetric], height: float, difficulty: int) -> int:
-    """Labels of so many pixels that count in a difficulty, of three."""
-    from mmdet3d.evaluation.functional.kitti_utils.eval import clean_data
-
-    content = frames(3)
-    for instance in content["data_list"][0]["instances"]:
-        instance["bbox"] = [100.0, 110.25, 300.0, 110.25 + height]
-    (info,) = kind(ann_file="unused").convert_annos_to_kitti_annos(content)
-    return clean_data(info["kitti_annos"], info["kitti_annos"], 0, difficulty)[0]
+def test_a_frame_whose_detections_are_missing_costs_recall(tmp_path):
+    made = metric(tmp_path, 20, 20)
+    for name, value in made.results[1]["pred_instances_3d"].items():
+        made.results[1]["pred_instances_3d"][name] = value[:0]
+    assert values(made)["3d/Car/moderate"] == pytest.approx(50, abs=3)
 
 
-@pytest.mark.parametrize(("limit", "difficulty"), [(40.0, 0), (25.0, 1), (25.0, 2)])
-def test_labels_exactly_as_high_as_a_limit_count_as_in_the_devkit(limit, difficulty):
-    assert 110.25 + limit - 110.25 == limit
-    assert count(KittiMetric, limit, difficulty) == 0, "mmdet3d counts them itself now"
-    assert count(DevkitMetric, limit, difficulty) == 3
-    assert count(DevkitMetric, np.nextafter(limit, 0) - 1e-9, difficulty) == 0
-    assert count(DevkitMetric, limit + 1, difficulty) == 3
-
-
-def test_evaluating_leaves_torch_its_number_of_threads():
+def test_evaluating_leaves_torch_its_number_of_threads(tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    average_precision(DevkitMetric, 30)
+    values(metric(tmp_path, 30))
     after = torch.get_num_threads()
     torch.set_num_threads(before)
     assert after == 1

@@ -91,7 +91,7 @@ def test_a_teacher_with_statistics_of_the_batch_is_the_teacher_it_was_after_its_
     network, spec = teacher_with_moments(), detectors.load("pointpillars")
     before = copy.deepcopy(network.state_dict())
     running, own = (Teaching(network, spec, ["neck"], mode) for mode in ("eval", "train"))
-    batch = probe(network)
+    batch = probe(network, spec.columns)
     first = running.features(batch).neck.values
     with_statistics = own.features(batch).neck.values
     assert not torch.allclose(first, with_statistics)

@@ -1,6 +1,7 @@
 """KITTI's 3D object benchmark (Geiger et al., CVPR 2012): scans with labels of cars, pedestrians and cyclists.
 
-Everything about a root on a disk is in `root.py`, everything about AP in `average_precision.py`.
+Everything about a root on a disk is in `root.py`, what is measured in `average_precision.py`, how it is
+counted in `devkit.py`.
 """
 
 from pathlib import Path

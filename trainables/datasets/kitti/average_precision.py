@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from study.nouns.metrics import Metric
 from trainables.datasets import Evaluator
 
-RAW = "pred_instances_3d/KITTI/"
 TASKS = {"bev": "BEV", "3d": "3D"}
 CLASSES = ("Car", "Pedestrian", "Cyclist")
 DIFFICULTIES = ("easy", "moderate", "hard")
@@ -22,25 +21,18 @@ other coordinates were seen with 3D APs about 0 beside BEV APs of 60 (mmdetectio
 
 
 def read(raw: Mapping[str, float]) -> dict[str, float]:
-    """AP40 in percent from the result of mmdet3d's KittiMetric.
+    """The declared metrics out of what mmengine gives, under whatever prefix.
 
     Raises:
-        KeyError: an AP is missing there, or is there twice.
+        KeyError: one is missing there, or is there twice.
     """
-    found = {}
-    for task, theirs in TASKS.items():
-        for difficulty in DIFFICULTIES:
-            values = [_ap(raw, f"{name}_{theirs}_AP40_{difficulty}_strict") for name in CLASSES]
-            for name, value in zip(CLASSES, values, strict=True):
-                found[f"{task}/{name}/{difficulty}"] = value
-            found[f"{MEAN}/{task}/{difficulty}"] = sum(values) / len(values)
-    return found
+    return {metric.name: _value(raw, metric.name) for metric in EVALUATOR.metrics}
 
 
-def _ap(raw: Mapping[str, float], name: str) -> float:
-    matches = [value for key, value in raw.items() if key.endswith(RAW + name)]
+def _value(raw: Mapping[str, float], name: str) -> float:
+    matches = [value for key, value in raw.items() if f"/{key}".endswith(f"/{name}")]
     if len(matches) != 1:
-        raise KeyError(f"expected one metric {RAW}{name}, got {len(matches)} among {sorted(raw)}")
+        raise KeyError(f"expected one metric {name}, got {len(matches)} among {sorted(raw)}")
     return float(matches[0])
 
 

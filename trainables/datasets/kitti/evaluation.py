@@ -1,16 +1,13 @@
-"""KITTI's metric as the devkit counts, also for validation splits that mmdet3d's own stumbles over.
+"""KITTI's evaluation as the development kit does it, in mmengine. Importing this module registers `DevkitMetric`."""
 
-mmdet3d's `kitti_eval` looks at the first annotation of frame after frame until one has an angle, and ends in an
-IndexError when a frame without any label comes first. It ignores labels that are exactly 40 or 25 pixels high, which
-the devkit counts (`height < MIN_HEIGHT` in its evaluate_object.cpp; mmdet3d's `clean_data` says <=). Importing this
-module registers `DevkitMetric`.
-"""
-
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from mmengine.fileio import load
 
-from trainables.datasets.kitti.infos import DIFFICULTY_LEVELS
+from trainables.datasets.kitti.average_precision import MEAN
+from trainables.datasets.kitti.devkit import average_precision
 from trainables.ops.setup import bridge
 
 bridge.install()  # before mmdet3d is imported
@@ -18,33 +15,38 @@ bridge.install()  # before mmdet3d is imported
 from mmdet3d.evaluation.metrics import KittiMetric  # noqa: E402
 from mmdet3d.registry import METRICS  # noqa: E402
 
-HEIGHTS = sorted({height for height, _, _ in DIFFICULTY_LEVELS})
-
-NOTHING = {
-    "name": np.array(["DontCare"]),
-    "truncated": np.array([-1.0]),
-    "occluded": np.array([-1]),
-    "alpha": np.array([-10.0]),
-    "bbox": np.array([[-1.0, -1.0, -1.0, -1.0]]),
-    "dimensions": np.array([[-1.0, -1.0, -1.0]]),
-    "location": np.array([[-1000.0, -1000.0, -1000.0]]),
-    "rotation_y": np.array([-10.0]),
-    "score": np.array([0.0]),
-}
-"""KITTI's own way to write an annotation that neither counts nor forbids anything, over no pixel."""
-
 
 @METRICS.register_module()
 class DevkitMetric(KittiMetric):
-    """`KittiMetric` in which a frame without labels holds one DontCare of no extent, and labels on a limit count."""
+    """`KittiMetric` that gives the APs of `devkit` in percent, as `3d/Car/moderate` and `mAP/3d/moderate`."""
 
-    def convert_annos_to_kitti_annos(self, data_infos: dict[str, Any]) -> list[dict[str, Any]]:
-        """Annotations in KITTI's form, none of them empty, none exactly as high as a difficulty's limit."""
-        frames = super().convert_annos_to_kitti_annos(data_infos)
-        for frame in frames:
-            if len(frame["kitti_annos"]["name"]) == 0:
-                frame["kitti_annos"] = {name: values.copy() for name, values in NOTHING.items()}
-            boxes = frame["kitti_annos"]["bbox"]
-            exact = np.isin(boxes[:, 3] - boxes[:, 1], HEIGHTS)
-            boxes[exact, 3] = np.nextafter(boxes[exact, 3], np.inf)  # 1e-14 pixels
-        return frames
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """APs of all frames; `results` are those of `KittiMetric.process`."""
+        classes = self.dataset_meta["classes"]
+        frames = self.convert_annos_to_kitti_annos(load(self.ann_file, backend_args=self.backend_args))
+        seen = [frames[result["sample_idx"]] for result in results]
+        found = [
+            self._detections(result["pred_instances_3d"], frame, classes)
+            for result, frame in zip(results, seen, strict=True)
+        ]
+        table = average_precision([frame["kitti_annos"] for frame in seen], found, classes)
+        means: dict[str, list[float]] = {}
+        for (task, _, difficulty), value in table.items():
+            means.setdefault(f"{MEAN}/{task}/{difficulty}", []).append(value)
+        named = {"/".join(place): value for place, value in table.items()}
+        return named | {name: sum(values) / len(values) for name, values in means.items()}
+
+    def _detections(self, predicted: Any, frame: Mapping[str, Any], classes: Any) -> dict[str, Any]:
+        """What a frame's camera sees of its detections, in the form of KITTI's annotations."""
+        valid = self.convert_valid_bboxes(predicted, frame)
+        camera = frame["images"][self.default_cam_key]
+        bottom_right = np.minimum(valid["bbox"][:, 2:], [camera["width"], camera["height"]])
+        boxes = valid["box3d_camera"]
+        return {
+            "name": np.array([classes[int(label)] for label in valid["label_preds"][: len(boxes)]], dtype=str),
+            "bbox": np.concatenate([np.maximum(valid["bbox"][:, :2], 0), bottom_right], axis=1),
+            "location": boxes[:, :3],
+            "dimensions": boxes[:, 3:6],
+            "rotation_y": boxes[:, 6],
+            "score": valid["scores"],
+        }

@@ -1,15 +1,15 @@
 """The one place where the CPU operators are plugged into mmcv and mmdet3d.
 
 `install()` is called before mmdet3d is imported. Where mmcv was installed without compiled operators (`mmcv-lite`,
-which needs no compiler), it puts a module in the place of `mmcv._ext`: the operators of this folder under mmcv's names,
-and for every other name a function that raises when it is called, so that mmdet3d imports as a whole. A full mmcv is
-left alone. KITTI's evaluation gets the CPU IoU in the place of its numba.cuda kernel, with CUDA too: numba's own CUDA
-target has stood still at toolkit 12.4 (`CTK_SUPPORTED` in numba/cuda/cudadrv/nvvm.py), and torch here brings 13. Where
-CUDA is absent, spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally mmdet3d's numba
-functions are cached on disk (`numba_cache`).
+which needs no compiler), it puts a module in the place of `mmcv._ext`: the operators of trainables/ops under mmcv's
+names, and for every other name a function that raises when it is called, so that mmdet3d imports as a whole. A full
+mmcv is left alone. KITTI's evaluation gets the CPU IoU in the place of its numba.cuda kernel, with CUDA too: numba's
+own CUDA target has stood still at toolkit 12.4 (`CTK_SUPPORTED` in numba/cuda/cudadrv/nvvm.py), and torch here brings
+13. Where CUDA is absent, spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally
+mmdet3d's numba functions are cached on disk (`numba_cache`).
 
-An operator is added with one file in this folder: `EXTENSION` maps names of `mmcv._ext` to functions, `REPLACES` maps
-Python modules to the functions to exchange in them, for mmcv code that asks for CUDA above `_ext`.
+An operator is added with one file in trainables/ops: `EXTENSION` maps names of `mmcv._ext` to functions, `REPLACES`
+maps Python modules to the functions to exchange in them, for mmcv code that asks for CUDA above `_ext`.
 """
 
 import functools

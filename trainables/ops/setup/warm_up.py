@@ -1,13 +1,8 @@
-"""Fill numba's disk cache: compile all that training and KITTI evaluation need, once, at set-up.
+"""Fill numba's disk cache: compile all that loading and training need, once, at set-up.
 
 `python -m trainables.ops.setup.warm_up` prints the seconds it took. numba compiles for the types and memory layouts
-it meets, so mmdet3d's own transforms and evaluation run here on a tiny database and a few boxes, with the varieties
-that real frames bring: scenes of no, one and several objects, frames with and without detections, several frames in one
-part of the evaluation.
-
-CPU seconds of one process that imports mmdet3d and calls everything below once: 53 when it fills the cache and 8 from
-the cache, of which 6 are the imports (`time python -m trainables.ops.setup.warm_up`, first with NUMBA_CACHE_DIR set to
-an empty folder, then again). Without a cache every process would take the 53.
+it meets, so mmdet3d's own transforms run here on a tiny database, with the varieties that real frames bring: scenes of
+no, one and several objects. Without a cache every process would compile anew.
 """
 
 import contextlib
@@ -17,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +31,7 @@ CLASSES = ["Pedestrian", "Cyclist", "Car"]
 
 
 def warm() -> float:
-    """Compile everything that training with ground-truth sampling and KITTI evaluation will call.
+    """Compile everything that training with ground-truth sampling will call.
 
     Leaves numpy's global random state as it was. Cheap when the cache is filled already.
 
@@ -49,7 +43,6 @@ def warm() -> float:
     with _undisturbed(), tempfile.TemporaryDirectory() as folder:
         _compile_operators()
         _compile_augmentation(Path(folder))
-        _compile_evaluation()
     return time.perf_counter() - start
 
 
@@ -116,35 +109,6 @@ def _compile_augmentation(folder: Path) -> None:
         }
         noise(dict(scene))
         noise(sample(scene))
-
-
-def _annotations(count: int, dtype: Any) -> dict[str, NDArray[Any]]:
-    """One frame of `count` cars as KITTI's evaluation takes them, in camera coordinates."""
-    boxes = np.tile(np.array([0, 1, 10, 3.9, 1.5, 1.6, 0.1], dtype), (count, 1))
-    return {
-        "name": np.array(["Car"] * count),
-        "truncated": np.zeros(count),
-        "occluded": np.zeros(count, np.int64),
-        "alpha": np.zeros(count, dtype),
-        "bbox": np.tile(np.array([500, 150, 700, 250], dtype), (count, 1)),
-        "location": boxes[:, :3].copy(),
-        "dimensions": boxes[:, 3:6].copy(),
-        "rotation_y": boxes[:, 6].copy(),
-        "score": np.full(count, 0.9, dtype),
-    }
-
-
-def _compile_evaluation() -> None:
-    from mmdet3d.evaluation import eval_class, kitti_eval
-
-    # KittiMetric gives detections in single precision, but a frame without any, and all ground truth, in double.
-    truths = [_annotations(count, np.float64) for count in (2, 1, 2, 0, 2, 2)]
-    detections = [_annotations(count, np.float32 if count else np.float64) for count in (2, 2, 1, 2, 0, 2)]
-    kitti_eval(truths, detections, CLASSES, eval_types=["bbox", "bev", "3d"])
-    minimum = np.full((1, 3, 5), 0.5)
-    for frames in (slice(None), slice(0, 3)):  # several frames in one part, with and without an empty one
-        for kind in range(3):
-            eval_class(truths[frames], detections[frames], [0], [0], kind, minimum, num_parts=1)
 
 
 if __name__ == "__main__":
