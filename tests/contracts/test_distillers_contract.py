@@ -1,7 +1,10 @@
 """The questions that every distillation method must answer, found by listing the folder."""
 
 import copy
+import itertools
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -29,17 +32,23 @@ All but 4 are mmdet3d's code: of se_ssd the heads' decoding, of sparsekd the hea
 """
 
 
-def build(method: str, family: str, *, twins: bool = False, **parameters) -> StudentModel:
-    """A student under a teacher; `twins` gives both the same width and weights."""
-    size = small(family, compression=1.0 if twins else 4.0)
-    config = TrialConfig(method=method, detector=size)
-    spec = detectors.load(family)
-    loaded = distillers.load(method)
-    parameters = loaded.Parameters(**loaded.complete({**SMALL.get(method, {}), **parameters}, spec.kind))
-    model = StudentModel(with_few_boxes(build_detector(config, teacher=False)))
+@cache
+def networks(family: str, twins: bool) -> tuple[Any, Any]:
+    """A student and its teacher, untrained; `twins` gives both the same width and weights."""
+    config = TrialConfig(detector=small(family, compression=1.0 if twins else 4.0))
+    student = with_few_boxes(build_detector(config, teacher=False))
     teacher = build_detector(config, teacher=True)
     if twins:
-        teacher.load_state_dict(copy.deepcopy(model.student.state_dict()))
+        teacher.load_state_dict(copy.deepcopy(student.state_dict()))
+    return student, teacher
+
+
+def build(method: str, family: str, *, twins: bool = False, **parameters) -> StudentModel:
+    """A student under a teacher."""
+    spec, loaded = detectors.load(family), distillers.load(method)
+    parameters = loaded.Parameters(**loaded.complete({**SMALL.get(method, {}), **parameters}, spec.kind))
+    student, teacher = copy.deepcopy(networks(family, twins))
+    model = StudentModel(student)
     torch.manual_seed(0)
     model.distill(teacher, spec, loaded, parameters)
     return model
@@ -55,6 +64,9 @@ def distilled(terms: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 PAIRS = [(method, family) for method in METHODS for family in detectors.names()]
+FAMILIES = itertools.cycle(detectors.names())
+EACH_ONCE = pytest.mark.parametrize("pair", [(method, next(FAMILIES)) for method in METHODS], indirect=True, ids=str)
+"""Every method on one detector, for what does not depend on which."""
 
 
 @pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
@@ -92,6 +104,7 @@ def test_the_gradient_reaches_student_and_adapters_and_never_the_teacher(model, 
     assert all(p.grad is None for p in model.teacher.network.parameters())
 
 
+@EACH_ONCE
 def test_a_step_leaves_the_teachers_parameters_and_buffers_as_they_were(model, data):
     before = copy.deepcopy(model.teacher.network.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -102,12 +115,14 @@ def test_a_step_leaves_the_teachers_parameters_and_buffers_as_they_were(model, d
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
+@EACH_ONCE
 def test_the_teacher_is_in_no_state_dict_and_no_optimizer(model):
     theirs = {id(p) for p in model.teacher.network.parameters()}
     assert not any(name.startswith("teacher") for name in model.state_dict())
     assert not any(id(p) in theirs for p in model.parameters())
 
 
+@EACH_ONCE
 def test_the_same_seed_gives_the_same_value(model, data):
     state = copy.deepcopy(model.state_dict())
     model.distiller.generator.manual_seed(1)
@@ -122,10 +137,12 @@ def test_a_step_on_an_accelerator_works_and_waits_for_it_no_more_often_than_stat
     assert own.total() <= WAITS.get(pair[0], 0), own
 
 
+@EACH_ONCE
 def test_a_batch_of_one_scan_works(model, pair):
     assert torch.isfinite(distilled(losses(model, scans(pair[1], [900]))))
 
 
+@EACH_ONCE
 def test_fewer_rows_than_a_method_asks_for_work(pair):
     asks = {"pointdistiller": {"samples": 100_000, "neighbors": 300}}
     model = build(*pair, **asks.get(pair[0], {}))
@@ -183,6 +200,7 @@ def test_a_student_that_equals_its_teacher_has_nothing_to_learn_where_no_adapter
     assert all(torch.isfinite(g).all() and g.abs().max() < 1e-4 for g in gradients if g is not None)
 
 
+@EACH_ONCE
 def test_autocast_gives_the_value_of_float32(model, data):
     batch = preprocessed(model, data)
     model.student.eval()
@@ -196,6 +214,7 @@ def test_autocast_gives_the_value_of_float32(model, data):
     assert torch.equal(mixed, plain)
 
 
+@EACH_ONCE
 def test_the_students_own_losses_are_those_without_a_teacher(model, data):
     if type(model.distiller).supervise is not distillers.Distiller.supervise:
         return  # it adds to the ground truth
