@@ -45,19 +45,21 @@ def run(
     address: Address = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Run only what is missing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, start nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON document.")] = False,
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Run a study on Ray and write its report."""
     spec = _study(study, set_, _dataset(data, simulated), name, seeds)
     from study.planning.offered import Offered
     from study.planning.preview import preview
+    from study.planning.study_state import StudyState
     from trainables import run as one_run
 
     offered = Offered(*(getattr(one_run, name) for name in Offered._fields))
     files = StudyFiles(results, spec.name)
     lines = list(preview(spec, offered))  # refuses what cannot be run before any data are made
     if dry_run:
-        print("\n".join(lines))
+        print(_promised(StudyState(spec, offered, files)) if as_json else "\n".join(lines))
         return
     from study.driver.launch import launch
     from trainables.datasets.ready import ensure
@@ -245,6 +247,14 @@ def _train(config: TrialConfig, files: StudyFiles, label: str, role: Role = "row
     return record
 
 
+def _promised(state: Any) -> str:
+    """The plan of a study as JSON, and the key of every run in it."""
+    state.read()
+    plan = state.plan()
+    runs = [{"key": run.config.key, **run.model_dump(mode="json")} for run in plan.runs]
+    return json.dumps({**plan.model_dump(mode="json"), "runs": runs}, indent=1)
+
+
 def _report(folders: list[Path], into: Path | None = None, as_json: bool = False) -> None:
     from analysis.report import write
 
@@ -262,6 +272,8 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(line_buffering=True)  # progress is read as it comes, also through a pipe
     try:
         status = app(standalone_mode=False)  # what a command exits with, without standalone mode comes back
+        if status == ExitStatus.INTERRUPTED:  # typer makes it of every Ctrl-C, without a word
+            raise KeyboardInterrupt
         sys.exit(status if isinstance(status, int) else 0)
     except (Exception, KeyboardInterrupt) as error:
         end(error)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -109,6 +110,38 @@ def test_a_dry_run_names_the_runs_and_starts_nothing(tmp_path):
     assert done.returncode == 0
     assert "LD + RL" in done.stdout
     assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_prints_its_plan_as_one_json_document(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny_study("tiny")))
+    plan = json.loads(command("run", "tiny.yaml", "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert Counter(run["role"] for run in plan["runs"]) == {"teacher": 1, "row": 4}
+    assert len({run["key"] for run in plan["runs"]}) == 5
+    assert [(promise["role"], promise["runs"]) for promise in plan["promised"]] == [("search", 2)]
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_an_interrupted_run_says_so_and_ends_with_status_130(tmp_path):
+    once = signal.signal(signal.SIGINT, signal.SIG_DFL)  # in a shell's background it is ignored, and handed on
+    arguments = ["trial", *tiny_run.options(tmp_path), "--set", "training.epochs=500"]
+    try:
+        trial = subprocess.Popen(
+            [sys.executable, "run_study.py", *arguments],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, once)
+    with trial:
+        assert trial.stdout is not None
+        next(line for line in trial.stdout if "epoch 1:" in line)
+        trial.send_signal(signal.SIGINT)
+        _, said = trial.communicate(timeout=60)
+    assert trial.returncode == 130
+    assert said.splitlines()[-1] == "error: interrupted; what was finished is kept"
+    assert "Traceback" not in said
 
 
 def test_list_prints_one_json_document():

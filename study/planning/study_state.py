@@ -56,7 +56,7 @@ class StudyState:
         self.searched = around(self.spec, seed, offered.resolve)
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
         asked = [*self.points, *tuned, *self.searched]
-        self.metric = metric_of(spec, [run.config for run in asked], offered)
+        self.metric = metric_of(self.spec, [run.config for run in asked], offered)
         self.needed = teachers(asked, offered.resolve)
         self.search: Search | None = None
         self.configs = [run.config for run in [*asked, *self.needed]]
