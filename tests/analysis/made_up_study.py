@@ -65,6 +65,7 @@ def spec(seeds: tuple[int, ...] = (0, 1), trials: int = 12, **changes: Any) -> S
         "points": POINTS,
         "search": SearchSpec(trials=trials),
         "seeds": seeds,
+        "metric": "mAP/3d/moderate",
     }
     return StudySpec(**(content | changes))
 
