@@ -5,6 +5,7 @@ import pytest
 import torch
 from kitti_tiny_root import tiny_scan
 
+import trainables.datasets.points_in_range  # noqa: F401  registered by name
 from study.nouns.errors import InputError
 from trainables.datasets.kitti.loading import TRANSFORMS
 
