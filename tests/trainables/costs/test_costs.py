@@ -115,14 +115,14 @@ def test_parameters_are_the_papers_once_its_adapters_are_added(name, ratio):
 @pytest.mark.parametrize(("name", "ratio"), [("pointpillars", 4), ("second", 16), ("pointrcnn", 16)])
 def test_flops_are_the_papers_to_the_last_digit_when_counted_its_way(name, ratio):
     network = built(name, ratio).eval()
-    frame = measuring.packed(DetectorConfig(name=name), measuring.scan_of(None))
+    frame = measuring.packed(DetectorConfig(name=name), measuring.scan_of(name, None))
     with paper_way.as_released(network, frame) as dummy:
         counted = count(network, dummy)
     assert abs((counted.products + counted.elementwise) / 1e9 - printed(name, ratio, "gflops")) <= 0.05
 
 
 def test_what_a_scan_costs_differs_from_the_papers_number_as_the_conventions_say():
-    scan, ours, sparse = measuring.scan_of(None), {}, {}
+    scan, ours, sparse = measuring.scan_of("pointpillars", None), {}, {}
     for name, ratio in (("pointpillars", 16), ("second", 16), ("pointrcnn", 16)):
         counted = count(built(name, ratio).eval(), measuring.packed(DetectorConfig(name=name), scan))
         ours[name], sparse[name] = counted.multiply_adds / 1e9, counted.sparse / 1e9
@@ -135,7 +135,9 @@ def test_what_a_scan_costs_differs_from_the_papers_number_as_the_conventions_say
 
 
 def test_a_detector_is_measured_with_time_and_memory():
-    cost = measuring.measure(small_detectors.small("second"), teacher=False, scan=measuring.scan_of(None), repeats=1)
+    cost = measuring.measure(
+        small_detectors.small("second"), teacher=False, scan=measuring.scan_of("second", None), repeats=1
+    )
     assert 0 < cost.sparse_gflops < cost.gflops
     assert 0 < cost.latency_ms < 60_000
     assert cost.peak_memory_mb > 100
@@ -149,7 +151,7 @@ def test_counting_leaves_a_detector_as_it_was(family):
     network = build_detector(TrialConfig(detector=config), teacher=False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     suppression = dict(network.rpn_head.test_cfg.nms_cfg) if family == "pointrcnn" else {}
-    frame = measuring.packed(config, measuring.scan_of(None))
+    frame = measuring.packed(config, measuring.scan_of(family, None))
     first = count(network.eval(), frame)
     with paper_way.as_released(network, frame) as dummy:
         count(network, dummy)
@@ -164,7 +166,7 @@ def test_a_real_scan_is_measured_too(real_data, tmp_path):
     kitti.prepare(real_data / "kitti_mini", into=tmp_path)
     config = DetectorConfig(name="second", compression=16)
     assert (
-        4.642 < measuring.gflops(config, tmp_path, teacher=False) < 5.2
+        4.642 < measuring.gflops(config, "kitti", tmp_path, teacher=False) < 5.2
     )  # the paper's way, and the sparse convolutions
 
 
