@@ -108,7 +108,7 @@ def test_a_process_that_dies_ends_the_run_with_its_reason(broken):
     _, record, seconds = broken
     assert record.status == "failed"
     assert record.error.startswith("process 2 of 2 was ended by SIGKILL")
-    assert seconds < 15
+    assert seconds < 90
     assert processes(os.getpid()) == []
 
 
@@ -131,9 +131,9 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
     script = f"""
 from pathlib import Path
 from study.nouns.config import TrainingConfig, TrialConfig
-from trainables import distributed
+from trainables.training.processes import starting
 nowhere = Path({str(tmp_path)!r})
-distributed.train(TrialConfig(training=TrainingConfig(devices=2)), nowhere, nowhere, None, print)
+starting.train(TrialConfig(training=TrainingConfig(devices=2)), nowhere, nowhere, None, print)
 """
     trial = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
     wait_until(lambda: len(processes(trial.pid)) == 2)
