@@ -17,7 +17,7 @@ import torch
 
 from trainables import ops
 
-PLUMBING = {"bridge", "numba_cache", "tiles", "warm_up"}  # they serve operators; they are none
+PLUMBING = {"setup", "tiles"}  # they serve operators; they are none
 # Plain torch; their own tests compare them with references.
 TENSOR_CODE = {"grouping", "neighbors", "pillar_features", "sparse_convolution", "sync_batch_norm"}
 
