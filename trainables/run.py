@@ -1,10 +1,11 @@
 """One run from its config to its record, and the Ray Tune trainable around it."""
 
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -69,10 +70,7 @@ def called(config: TrialConfig) -> dict[str, Called]:
     Raises:
         InputError: an unknown detector, method or hyper-parameter.
     """
-    if not config.distills:
-        return {}
-    method, parameters = _completed(config)
-    return method.called(method.Parameters(**parameters))
+    return _of_its_method(config, "called")
 
 
 def search_space(config: TrialConfig) -> dict[str, Range]:
@@ -81,10 +79,7 @@ def search_space(config: TrialConfig) -> dict[str, Range]:
     Raises:
         InputError: an unknown detector, method or hyper-parameter.
     """
-    if not config.distills:
-        return {}
-    method, parameters = _completed(config)
-    return method.search_space(method.Parameters(**parameters))
+    return _of_its_method(config, "search_space")
 
 
 def metrics_of(config: TrialConfig) -> tuple[Metric, ...]:
@@ -102,6 +97,7 @@ def run(
     label: str = "",
     tell: Callable[[EpochRecord], None] | None = None,
     role: Role = "row",
+    gpus: float = 0,
 ) -> RunRecord:
     """Train one run, from its newest checkpoint where there is one, and keep its record.
 
@@ -111,6 +107,7 @@ def run(
         label: the row of the study that asked for it.
         tell: called after each epoch.
         role: why it is made.
+        gpus: that it was given: it fails where torch sees none, instead of training on the CPU while they idle.
 
     Returns:
         The record, of status `finished`.
@@ -126,6 +123,7 @@ def run(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files.reserve()
+        _check_gpus(gpus)
         with quietly(folder / "train.log") as aloud:
             if config.measures:
                 result = _measure(config, files, folder)
@@ -144,6 +142,7 @@ def run(
 
 def trainable(tune_config: dict[str, Any]) -> None:
     """Ray Tune's function trainable: trains the run that the driver hands out, reports each validation."""
+    import ray
     from ray import tune
 
     config, files, label, role = compose(tune_config)
@@ -154,7 +153,7 @@ def trainable(tune_config: dict[str, Any]) -> None:
         if epoch.metrics:
             tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": config.training.epochs, "key": config.key})
 
-    record = run(config, files, label, report, role)
+    record = run(config, files, label, report, role, len(ray.get_gpu_ids()))
     if config.measures:
         tune.report({**record.metrics, "key": config.key})
 
@@ -174,11 +173,27 @@ def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | N
     return path, key
 
 
+def _of_its_method(config: TrialConfig, declaration: Literal["called", "search_space"]) -> dict[str, Any]:
+    """What the method of a run declares for the run's own hyper-parameters; nothing without distillation."""
+    if not config.distills:
+        return {}
+    method, parameters = _completed(config)
+    return getattr(method, declaration)(method.Parameters(**parameters))
+
+
 def _completed(config: TrialConfig) -> tuple[type[distillers.Distiller], dict[str, Any]]:
     """The method of a run that distills, and every hyper-parameter of it."""
     method = distillers.load(config.method)
     validated(method.Parameters, config.parameters, prefix="parameters")
     return method, method.complete(config.parameters, detectors.load(config.detector.name).kind)
+
+
+def _check_gpus(given: float) -> None:
+    if given and not torch.cuda.is_available():
+        raise InputError(
+            f"the run was given a GPU, but torch {torch.__version__} on {platform.node()} sees none: set the node up "
+            "with `make gpu`, or train on the CPU: --set budget.gpus_per_trial=0"
+        )
 
 
 def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[[EpochRecord], None]) -> dict[str, Any]:

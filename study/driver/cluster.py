@@ -51,7 +51,7 @@ def join(address: str) -> None:
     if "://" in address:
         raise InputError(
             f"--address {address}: a study is driven from inside the cluster. Run the command on its head node with "
-            "--address auto, or hand it in with `ray job submit`"
+            "--address auto, for instance through `ray exec cluster.yaml`"
         )
     if ray.is_initialized():
         raise InputError("this process is already connected to Ray; a study joins its own")

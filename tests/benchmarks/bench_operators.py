@@ -19,7 +19,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks import point_operators
-from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.iou3d import aligned_nms
 from trainables.ops.pillar_features import pillar_maximum
 from trainables.ops.points_in_boxes import points_in_boxes
@@ -167,8 +166,6 @@ def main() -> None:
         ("rotated_nms", "1,000 boxes on one spot, IoU 1", lambda: rotated_nms(proposals[:1].repeat(1000, 0), scores, 1),
          lambda: plain_nms(proposals[:1].repeat(100, 0), scores[:100], 1.1), 100),
         ("rotated_iou", "400 x 100 boxes", lambda: rotated_iou(detections, truths),
-         lambda: plain_ious(detections[:40], truths), 10),
-        ("rotate_iou_gpu_eval", "400 x 100 boxes", lambda: rotate_iou_gpu_eval(detections, truths),
          lambda: plain_ious(detections[:40], truths), 10),
         ("aligned_nms", "1,000 boxes around 40 objects", lambda: aligned_nms(aligned, scores, 0.01),
          lambda: plain_nms(aligned, scores, 0.01, plain_aligned_iou), 1),

@@ -44,7 +44,6 @@ GRID = ((0.5, 0.5, 4.0), (-8.0, -8.0, -3.0, 8.0, 8.0, 1.0))
 
 EXAMPLES: dict[str, dict[str, Callable]] = {
     "ball_query": {"balls": lambda g, n: (points(g, 3 * n, 3), points(g, n, 3), 4.0, 5, 1.0)},
-    "evaluation_iou": {"rotate_iou_gpu_eval": lambda g, n: (bev_boxes(g, n), bev_boxes(g, n))},
     "iou3d": {"aligned_nms": lambda g, n: (np.cumsum(scores(g, 4 * n).reshape(n, 4), 1), scores(g, n), 0.3)},
     "interpolation": {"three_nearest": lambda g, n: (points(g, n, 3), points(g, 3 * n, 3))},
     "point_sampling": {

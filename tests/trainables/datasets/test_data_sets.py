@@ -27,10 +27,6 @@ NAMES_IT = {
     "trainables/detectors/pointpillars.py": "mmdet3d's config file",
     "trainables/detectors/pointrcnn.py": "mmdet3d's config file",
     "trainables/detectors/second.py": "mmdet3d's config file",
-    "trainables/ops/evaluation_iou.py": "stands in for an operator in mmdet3d's kitti_utils",
-    "trainables/ops/setup/bridge.py": "puts that operator in its place",
-    "trainables/ops/setup/numba_cache.py": "lists mmdet3d's modules whose numba functions are cached",
-    "trainables/ops/setup/warm_up.py": "compiles them",
 }
 """Files of code that may name KITTI, and why."""
 

@@ -1,5 +1,10 @@
 """The average precision of a whole split, against mmdet3d's with its two departures from KITTI mended."""
 
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,8 +55,10 @@ def detected(random: np.random.Generator, truth: dict[str, np.ndarray], tied: bo
 
 def references(truth, found, monkeypatch) -> dict[tuple[str, str, str], float]:
     bridge.install()
-    from mmdet3d.evaluation.functional.kitti_utils import eval as theirs
-    from mmdet3d.evaluation.functional.kitti_utils import rotate_iou
+    package = "mmdet3d.evaluation.functional.kitti_utils"
+    rotate_iou: Any = ModuleType(f"{package}.rotate_iou", "In the place of a numba.cuda kernel.")
+    monkeypatch.setitem(sys.modules, rotate_iou.__name__, rotate_iou)
+    theirs: Any = import_module(f"{package}.eval")
 
     def overlap(boxes, queries, criterion=-1, device_id=0):
         boxes, queries = (np.asarray(b, dtype=np.float64) * [1, 1, 1, 1, -1] for b in (boxes, queries))
@@ -63,7 +70,7 @@ def references(truth, found, monkeypatch) -> dict[tuple[str, str, str], float]:
 
     clean = theirs.clean_data
     monkeypatch.setattr(theirs, "clean_data", as_the_development_kit)
-    monkeypatch.setattr(rotate_iou, "rotate_iou_gpu_eval", overlap)
+    rotate_iou.rotate_iou_gpu_eval = overlap
     overlaps = np.tile(np.array([[[0.7, 0.5, 0.5]]]), (1, 3, 1))
     table = {}
     for metric, task in ((1, "bev"), (2, "3d")):
@@ -117,3 +124,27 @@ def test_an_object_exactly_as_high_as_the_limit_counts():
     assert average_precision([one] * 41, found, ["Car"])["3d", "Car", "easy"] == 100.0
     one["bbox"] = np.array([[100.0, 100, 200, 139.999]])
     assert average_precision([one] * 41, found, ["Car"])["3d", "Car", "easy"] == 0.0
+
+
+def car(raised: float, score: float) -> dict[str, np.ndarray]:
+    """One frame: a car 20 m ahead, or a detection of it that is `raised` by so many meters."""
+    return {
+        "name": np.array(["Car"]),
+        "truncated": np.zeros(1),
+        "occluded": np.zeros(1, np.int64),
+        "alpha": np.zeros(1),
+        "bbox": np.array([[500.0, 150.0, 700.0, 250.0]]),
+        "location": np.array([[1.0, 1.7 - raised, 20.0]]),
+        "dimensions": np.array([[3.9, 1.5, 1.6]]),
+        "rotation_y": np.array([0.4]),
+        "score": np.array([score]),
+    }
+
+
+def test_half_of_the_detections_too_high_score_all_from_above_and_half_in_space():
+    """50 cars, all found; the worse-scored half 0.5 m too high: IoU 1 from above, 0.5 in 3D, so recall ends at half."""
+    truths = [car(0.0, 0.0) for _ in range(50)]
+    detections = [car(0.0 if i < 25 else 0.5, 1.0 - i / 100) for i in range(50)]
+    scored = average_precision(truths, detections, ["Car"])
+    assert scored["bev", "Car", "moderate"] == pytest.approx(100.0)
+    assert scored["3d", "Car", "moderate"] == pytest.approx(50.0)

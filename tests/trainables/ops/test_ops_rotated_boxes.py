@@ -167,3 +167,13 @@ def test_nms_of_a_crowd_keeps_the_boxes_that_all_ious_say(threshold):
         if (ious[kept, i] <= threshold).all():
             kept.append(int(i))
     assert rotated_nms(boxes, scores, threshold).tolist() == kept
+
+
+def test_a_pair_just_above_a_threshold_counts_as_above_it():
+    """Two equal squares with the side 1, moved by (1 - iou) / (1 + iou) against each other: in single precision, as
+    mmdet3d's CUDA kernel has it, KITTI's threshold of 0.7 would not be passed."""
+    iou = 0.7 + 5.5e-9
+    found = rotated_iou(np.array([[0, 0, 1, 1, 0.0]]), np.array([[(1 - iou) / (1 + iou), 0, 1, 1, 0.0]]))[0, 0]
+    assert found > 0.7
+    assert found == pytest.approx(iou, abs=1e-14)
+    assert np.float32(found) == np.float32(0.7)

@@ -8,6 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from study.nouns.errors import RunFailedError
 from study.nouns.records import StudyFiles
 from tests.fake_accelerator import DEVICE, FakeAccelerator
 from trainables import run as one_run
@@ -100,6 +101,16 @@ def test_a_run_without_a_whole_batch_is_refused(files):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="mixed precision runs here")
+def test_a_run_that_was_given_a_gpu_which_torch_does_not_see_fails_instead_of_training_on_the_cpu(files, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    run = tiny_run.config(training__epochs=7)
+    with pytest.raises(
+        RunFailedError, match=r"was given a GPU, but torch .* sees none: set the node up with `make gpu`"
+    ):
+        one_run.run(run, files, gpus=1)
+    assert files.record(run.key).status == "failed"
+
+
 def test_mixed_precision_without_a_gpu_is_refused_in_words(files):
     assert refusal(files, training__amp=True).startswith("training.amp=true needs a GPU")
 

@@ -3,10 +3,8 @@
 `install()` is called before mmdet3d is imported. Where mmcv was installed without compiled operators (`mmcv-lite`,
 which needs no compiler), it puts a module in the place of `mmcv._ext`: the operators of trainables/ops under mmcv's
 names, and for every other name a function that raises when it is called, so that mmdet3d imports as a whole. A full
-mmcv is left alone. KITTI's evaluation gets the CPU IoU in the place of its numba.cuda kernel, with CUDA too: numba's
-own CUDA target has stood still at toolkit 12.4 (`CTK_SUPPORTED` in numba/cuda/cudadrv/nvvm.py), and torch here brings
-13. Where CUDA is absent, spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally
-mmdet3d's numba functions are cached on disk (`numba_cache`).
+mmcv is left alone. Where CUDA is absent, spconv's CPU code no longer asks torch.cuda for a stream and adds up
+correctly. Finally mmdet3d's numba functions are cached on disk (`numba_cache`).
 
 An operator is added with one file in trainables/ops: `EXTENSION` maps names of `mmcv._ext` to functions, `REPLACES`
 maps Python modules to the functions to exchange in them, for mmcv code that asks for CUDA above `_ext`.
@@ -28,13 +26,11 @@ import torch
 
 from trainables import ops
 from trainables.ops import pillar_features, sparse_convolution
-from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.setup.numba_cache import cache_on_disk
 
 logger = logging.getLogger(__name__)
 
 _EXTENSION_MODULE = "mmcv._ext"
-_EVALUATION_MODULE = "mmdet3d.evaluation.functional.kitti_utils.rotate_iou"
 _STREAM_MODULES = ["spconv.pytorch.cppcore", "spconv.pytorch.ops", "spconv.pytorch.hash", "spconv.pytorch.utils"]
 
 
@@ -59,7 +55,6 @@ def install() -> None:
         logger.info(
             "mmcv has no compiled operators; on the CPU: %s; all others raise when called", ", ".join(sorted(served))
         )
-    _serve_evaluation()
     if not torch.cuda.is_available():
         _mend_spconv()
     # numba's OpenMP layer sets the thread count of the whole process, torch's too, to the number of cores: runs that
@@ -108,12 +103,6 @@ def _on_the_cpu(name: str, operator: Callable) -> Callable:
 
 def _refuse(name: str, *args: Any, **kwargs: Any) -> None:
     raise RuntimeError(f"no CPU operator for {name}; install the full mmcv, or add the operator to trainables/ops")
-
-
-def _serve_evaluation() -> None:
-    module = types.ModuleType(_EVALUATION_MODULE, "CPU IoU in the place of mmdet3d's numba.cuda kernel.")
-    module.__dict__["rotate_iou_gpu_eval"] = rotate_iou_gpu_eval
-    sys.modules[_EVALUATION_MODULE] = module
 
 
 def _mend_spconv() -> None:

@@ -1,6 +1,6 @@
 """Compile mmdet3d's numba functions once for a machine, not once for every process.
 
-mmdet3d 1.4 decorates its box collision, object noise and KITTI evaluation code with `numba.jit` but without a disk
+mmdet3d 1.4 decorates its box collision and object noise code with `numba.jit` but without a disk
 cache, so that every process compiles it anew. `cache_on_disk()` gives those functions the cache; `warm_up.warm()` fills
 it.
 
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 NUMBA_MODULES = (
     "mmdet3d.structures.ops.box_np_ops",
     "mmdet3d.datasets.transforms.data_augment_utils",
-    "mmdet3d.evaluation.functional.kitti_utils.eval",
     "mmdet3d.models.layers.box3d_nms",
 )
 
@@ -57,7 +56,7 @@ class _LockedCache(FunctionCache):
 
 
 def numba_functions() -> list[Dispatcher]:
-    """The numba functions that mmdet3d defines in the modules that training and KITTI evaluation use."""
+    """The numba functions that mmdet3d defines in the modules that training and prediction use."""
     modules = [importlib.import_module(name) for name in NUMBA_MODULES]
     return [
         value

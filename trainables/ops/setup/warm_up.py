@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.ops.ball_query import balls
-from trainables.ops.evaluation_iou import rotate_iou_gpu_eval
 from trainables.ops.interpolation import three_interpolate_backward, three_interpolate_forward, three_nearest
 from trainables.ops.iou3d import aligned_nms
 from trainables.ops.point_sampling import furthest_points, furthest_rows
 from trainables.ops.points_in_boxes import first_boxes, points_in_boxes
-from trainables.ops.rotated_boxes import rotated_nms
+from trainables.ops.rotated_boxes import intersection_areas, rotated_nms
 from trainables.ops.setup.bridge import install
 from trainables.ops.voxelization import hard_voxelize
 
@@ -70,8 +69,7 @@ def _compile_operators() -> None:
     bev, scores = boxes[:, [0, 1, 3, 4, 6]], np.array([0.9, 0.8, 0.7], np.float32)
     rotated_nms(bev, scores, 0.5)
     aligned_nms(bev[:, :4], scores, 0.5)
-    for criterion in (-1, 2):
-        rotate_iou_gpu_eval(bev, bev, criterion)
+    intersection_areas(bev.astype(np.float64), bev.astype(np.float64))
     points_in_boxes(boxes[:, :3], boxes)
     first_boxes(boxes[:, :3], boxes)
     furthest_points(boxes[:, :3], 2)
