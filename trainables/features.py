@@ -3,15 +3,62 @@
 A `DetectorSpec` says how each is read out of its network; a `Distiller` says by name which it reads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 NOT_READ: Any = None
 """Stands where a method did not ask for a feature."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Made:
+    """What was worked out once, when, what it took, and how many have used it."""
+
+    value: Any
+    start: float
+    seconds: float
+    users: int = 0
+
+
+_used: list[Made] = []
+
+
+@contextmanager
+def uses() -> Iterator[list[Made]]:
+    """Counts what is used inside of what is made once; the list holds it, for its costs."""
+    global _used  # noqa: PLW0603  whoever uses something is deep inside a network
+    before, _used = _used, []
+    try:
+        yield _used
+        for made in _used:
+            made.users += 1
+    finally:
+        _used = before
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Something that several students look at, with what was worked out of it."""
+
+    _made: dict[Hashable, Made] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What follows from this alone: made for the first who asks under the name, and changed by nobody."""
+        if name not in self._made:
+            start = perf_counter()
+            self._made[name] = Made(make(), start, perf_counter() - start)
+        made = self._made[name]
+        if not any(made is other for other in _used):
+            _used.append(made)
+        return made.value
 
 
 @dataclass(frozen=True)
@@ -68,7 +115,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(_Known):
     """What was read from one detector in one forward pass; what nobody asked for is `NOT_READ`."""
 
     rows: tuple[Rows, ...] = NOT_READ
@@ -83,8 +130,8 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One preprocessed batch, as teacher and student both received it."""
+class Batch(_Known):
+    """One preprocessed batch, as teacher and students received it."""
 
     inputs: Mapping[str, Any]
     """mmdet3d's batch_inputs_dict: `points` and, for voxel detectors, `voxels`."""

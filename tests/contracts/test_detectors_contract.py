@@ -8,12 +8,12 @@ import torch
 
 from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.errors import InputError
-from tests.trainables.small_detectors import SMALL, scans, small, with_few_boxes
+from tests.trainables.small_detectors import SMALL, prepared, scans, small, with_few_boxes
 from trainables import detectors
 from trainables.features import Batch, Features, Map
+from trainables.training.building import build_detector
 from trainables.training.reader import Reader
-from trainables.training.runner import build_detector
-from trainables.training.student import StudentModel
+from trainables.training.student_model import StudentModel
 
 FAMILIES = detectors.names()
 
@@ -124,11 +124,11 @@ def test_no_pass_of_a_network_changes_the_batch_that_others_see(family):
 
 def test_losses_are_divided_by_the_counts_of_all_processes_unless_the_family_says_that_they_are_not(family):
     network = build(family)
-    batch = batch_of(network, family)
 
     def loss() -> float:
         torch.manual_seed(0)
         np.random.seed(0)
+        batch = batch_of(network, family)  # another one: of one batch the targets are made once
         _, losses = Reader(network, spec, ("neck",)).features_and_losses(batch, batch)
         return float(sum(sum(term) if isinstance(term, list) else term for term in losses.values()))
 
@@ -236,12 +236,16 @@ def test_cells_lie_where_the_network_sees_them(family):
         assert one.position[0][:, 1].min() < 0 < one.position[0][:, 1].max()
 
 
+def student(family: str) -> StudentModel:
+    network = with_few_boxes(build_detector(TrialConfig(detector=small(family)), teacher=False))
+    return StudentModel(network, detectors.load(family)).train()
+
+
 def test_one_step_of_training_changes_every_part(family):
-    model = StudentModel(with_few_boxes(build_detector(TrialConfig(detector=small(family)), teacher=False))).train()
+    model = student(family)
     before = copy.deepcopy(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    batch = model.data_preprocessor(copy.deepcopy(scans(family, [900, 700])), True)
-    loss, _ = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+    loss, _ = model.student.parse_losses(model(prepared(model.student, scans(family, [900, 700]))))
     assert torch.isfinite(loss)
     loss.backward()
     optimizer.step()
@@ -250,12 +254,11 @@ def test_one_step_of_training_changes_every_part(family):
 
 
 def test_objects_without_a_point_have_finite_losses(family):
-    model = StudentModel(with_few_boxes(build_detector(TrialConfig(detector=small(family)), teacher=False))).train()
+    model = student(family)
     data = scans(family, [900, 700])
     for points in data["inputs"]["points"]:
         points[:, 1] = points[:, 1].clamp(max=-3)
-    batch = model.data_preprocessor(data, True)
-    loss, _ = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+    loss, _ = model.student.parse_losses(model(prepared(model.student, data)))
     assert torch.isfinite(loss)
     loss.backward()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -11,11 +11,12 @@ import torch
 
 from study.nouns.config import TrialConfig
 from tests.trainables import waiting
-from tests.trainables.small_detectors import scans, small, with_few_boxes
+from tests.trainables.small_detectors import prepared, scans, small, with_few_boxes
 from trainables import detectors, distillers
-from trainables.features import Batch, Features
-from trainables.training.runner import build_detector
-from trainables.training.student import StudentModel
+from trainables.features import Features
+from trainables.training.building import build_detector
+from trainables.training.student_model import StudentModel
+from trainables.training.teaching import Teaching
 
 METHODS = distillers.names()
 SMALL = {
@@ -48,15 +49,14 @@ def build(method: str, family: str, *, twins: bool = False, **parameters) -> Stu
     spec, loaded = detectors.load(family), distillers.load(method)
     parameters = loaded.Parameters(**loaded.complete({**SMALL.get(method, {}), **parameters}, spec.kind))
     student, teacher = copy.deepcopy(networks(family, twins))
-    model = StudentModel(student)
+    model = StudentModel(student, spec)
     torch.manual_seed(0)
-    model.distill(teacher, spec, loaded, parameters)
+    model.distill(Teaching(teacher, spec), loaded, parameters)
     return model
 
 
 def losses(model: StudentModel, data: dict) -> dict[str, torch.Tensor]:
-    batch = model.data_preprocessor(copy.deepcopy(data), True)
-    return model(batch["inputs"], batch["data_samples"], "loss")
+    return model(prepared(model.student, data))
 
 
 def distilled(terms: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -84,11 +84,6 @@ def data(pair) -> dict:
     return scans(pair[1], [900, 700])
 
 
-def preprocessed(model: StudentModel, data: dict) -> Batch:
-    batch = model.data_preprocessor(copy.deepcopy(data), True)
-    return Batch(batch["inputs"], batch["data_samples"])
-
-
 def test_every_term_is_a_finite_scalar_and_one_of_them_is_trained_on(model, data):
     terms = losses(model, data)
     ours = {name: value for name, value in terms.items() if name.startswith("kd_")}
@@ -101,23 +96,23 @@ def test_the_gradient_reaches_student_and_adapters_and_never_the_teacher(model, 
     distilled(losses(model, data)).backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.student.parameters())
     assert all(p.grad is not None for p in model.distiller.parameters() if p.requires_grad)
-    assert all(p.grad is None for p in model.teacher.network.parameters())
+    assert all(p.grad is None for p in model.teaching.network.parameters())
 
 
 @EACH_ONCE
 def test_a_step_leaves_the_teachers_parameters_and_buffers_as_they_were(model, data):
-    before = copy.deepcopy(model.teacher.network.state_dict())
+    before = copy.deepcopy(model.teaching.network.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    parsed, _ = model.parse_losses(losses(model, data))
+    parsed, _ = model.student.parse_losses(losses(model, data))
     parsed.backward()
     optimizer.step()
-    after = model.teacher.network.state_dict()
+    after = model.teaching.network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 @EACH_ONCE
 def test_the_teacher_is_in_no_state_dict_and_no_optimizer(model):
-    theirs = {id(p) for p in model.teacher.network.parameters()}
+    theirs = {id(p) for p in model.teaching.network.parameters()}
     assert not any(name.startswith("teacher") for name in model.state_dict())
     assert not any(id(p) in theirs for p in model.parameters())
 
@@ -150,16 +145,16 @@ def test_fewer_rows_than_a_method_asks_for_work(pair):
 
 
 def test_scans_without_objects_work(model, pair):
-    batch = preprocessed(model, scans(pair[1], [900, 700], objects=False))
+    batch = prepared(model.student, scans(pair[1], [900, 700], objects=False))
     model.student.eval()  # mmdet3d's own losses of some detectors divide by the number of objects
-    ours, theirs = model.reader.features(batch), model.teacher.features(batch)
+    ours, theirs = model.reader.features(batch), model.taught(batch)
     assert torch.isfinite(distilled(model.distilled(ours, theirs, batch)))
 
 
 def test_features_of_nothing_give_a_finite_loss_with_a_gradient_for_every_adapter(model, pair):
     """No row, empty maps, no box above any score, no object: what a rank with an empty batch sees."""
-    batch = preprocessed(model, scans(pair[1], [50, 50], objects=False))
-    ours, theirs = (nothing(reader.features(batch)) for reader in (model.reader, model.teacher))
+    batch = prepared(model.student, scans(pair[1], [50, 50], objects=False))
+    ours, theirs = map(nothing, (model.reader.features(batch), model.taught(batch)))
     loss = distilled(model.distilled(ours, theirs, batch))
     assert torch.isfinite(loss)
     loss.backward()
@@ -175,7 +170,8 @@ def nothing(features: Features) -> Features:
         return replace(read, values=torch.zeros_like(read.values, requires_grad=True))
 
     found = {}
-    for name, read in vars(features).items():
+    for name in (field.name for field in fields(features) if field.init):
+        read = getattr(features, name)
         if read is None:
             continue
         if name == "rows":
@@ -191,9 +187,9 @@ def test_a_student_that_equals_its_teacher_has_nothing_to_learn_where_no_adapter
     model = build(*pair, twins=True)
     if list(model.distiller.parameters()) or model.average is not None:
         return  # an untrained adapter makes a difference of its own
-    batch = preprocessed(model, scans(pair[1], [900, 700]))
+    batch = prepared(model.student, scans(pair[1], [900, 700]))
     model.student.eval()
-    theirs = model.teacher.features(batch)  # first, as in training: mmdet3d's pillar encoder writes into its voxels
+    theirs = model.taught(batch)  # first, as in training: mmdet3d's pillar encoder writes into its voxels
     ours, _ = model.reader.features_and_losses(batch, batch)
     loss = distilled(model.distilled(ours, theirs, batch))
     gradients = torch.autograd.grad(loss, list(model.student.parameters()), allow_unused=True)
@@ -202,9 +198,9 @@ def test_a_student_that_equals_its_teacher_has_nothing_to_learn_where_no_adapter
 
 @EACH_ONCE
 def test_autocast_gives_the_value_of_float32(model, data):
-    batch = preprocessed(model, data)
+    batch = prepared(model.student, data)
     model.student.eval()
-    ours, theirs = model.reader.features(batch), model.teacher.features(batch)
+    ours, theirs = model.reader.features(batch), model.taught(batch)
     state = copy.deepcopy(model.state_dict())
     plain = distilled(model.distilled(ours, theirs, batch))
     model.load_state_dict(state)
@@ -218,7 +214,7 @@ def test_autocast_gives_the_value_of_float32(model, data):
 def test_the_students_own_losses_are_those_without_a_teacher(model, data):
     if type(model.distiller).supervise is not distillers.Distiller.supervise:
         return  # it adds to the ground truth
-    alone = StudentModel(copy.deepcopy(model.student))
+    alone = StudentModel(copy.deepcopy(model.student), model.spec)
     random = torch.get_rng_state()
     together = losses(model, data)
     torch.set_rng_state(random)

@@ -56,6 +56,9 @@ class DetectorSpec:
         share_counts: where several processes train one network (its argument), makes its heads divide their losses by
             the mean over processes of what each counts: the second argument takes counts and returns these means.
             `counts_apart` for families whose heads divide by what they count on the way.
+        targets: dotted name of the head's function that turns ground truth into what it learns at every place. It
+            depends on the batch alone, so that students of one batch share its answer.
+        predicts_at_once: scans of a batch in validation; mmdet3d's PointRCNN predicts one at a time.
         shrink: a student's factor of every width, from its compression.
         classes: what it detects, in the order of its labels.
     """
@@ -69,6 +72,8 @@ class DetectorSpec:
     readings: Mapping[str, Reading]
     forward: Callable[[Any, Batch], None]
     share_counts: Callable[[Any, Mean], None]
+    targets: str
+    predicts_at_once: int = 4
     shrink: Callable[[float], float] = _square_root
     classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
 

@@ -148,4 +148,6 @@ SPEC = DetectorSpec(
     },
     forward=forward,
     share_counts=counts_apart,
+    targets="rpn_head.get_targets",
+    predicts_at_once=1,
 )

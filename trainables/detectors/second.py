@@ -67,4 +67,5 @@ SPEC = DetectorSpec(
     readings={"rows": Reading(("backbone",), rows), **anchors_from_above.readings(LAYERS)},
     forward=anchors_from_above.forward,
     share_counts=anchors_from_above.share_counts,
+    targets=anchors_from_above.TARGETS,
 )

@@ -7,6 +7,7 @@ teacher under names, never the detectors; its adapters are its own and end with 
 import importlib
 import pkgutil
 import sys
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -98,6 +99,12 @@ class Distiller(nn.Module):
         """Epochs that were completed; the trainer sets it at every epoch."""
         self.epochs = 1
         """Epochs that the training has; the trainer sets it, too."""
+
+    def beside(self, others: Sequence["Distiller"]) -> None:
+        """Told who else learns from the teacher's same pass: what is worked out of it for one may serve all.
+
+        What a method finds must not depend on it (`Features.once`).
+        """
 
     def supervise(self, teacher: Features, batch: Batch) -> Batch:
         """The batch from whose ground truth the student learns: as it is, unless the method adds to it."""

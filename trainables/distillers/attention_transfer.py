@@ -48,9 +48,10 @@ class AttentionTransfer(Distiller):
 
     def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`."""
+        targets = teacher.once("attention", lambda: [attention(stage.values.detach()) for stage in teacher.stages])
         losses = [
-            attention_loss(ours.values, theirs.values, self.options.form)
-            for ours, theirs in zip(student.stages, teacher.stages, strict=True)
+            attention_loss(ours.values, target, self.options.form)
+            for ours, target in zip(student.stages, targets, strict=True)
         ]
         return {"kd_loss": torch.stack(losses).sum()}
 
@@ -67,15 +68,15 @@ def attention(values: Tensor) -> Tensor:
     return F.normalize(values.square().mean(1).flatten(1), eps=1e-12)
 
 
-def attention_loss(student: Tensor, teacher: Tensor, form: Form = "code") -> Tensor:
+def attention_loss(student: Tensor, target: Tensor, form: Form = "code") -> Tensor:
     """Distance of two attention maps, without its weight.
 
     Args:
         student: B x C_s x H x W or B x C_s x P.
-        teacher: B x C_t x the same places.
+        target: B x P, the teacher's attention.
         form: see the module's docstring.
     """
-    difference = attention(student) - attention(teacher.detach())
+    difference = attention(student) - target
     if form == "code":
         return difference.square().mean()
     if form == "paper":

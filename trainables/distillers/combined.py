@@ -4,6 +4,7 @@ Zhang, Dong, Tai and Ma, "PointDistiller" (2022), section 4. `methods` names the
 weight of each among them; the student under all of them has one teacher, so they must agree on how it runs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -71,6 +72,11 @@ class Combined(Distiller):
             {name: load(name)(options, student, teacher) for name, options in _parts(parameters).items()}
         )
         self.teacher_mode = next(iter(self._each().values())).teacher_mode
+
+    def beside(self, others: Sequence[Distiller]) -> None:
+        """Pass it on to the parts."""
+        for part in self._each().values():
+            part.beside(others)
 
     def supervise(self, teacher: Features, batch: Batch) -> Batch:
         """The batch as the parts make it, one after the other."""

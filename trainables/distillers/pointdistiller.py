@@ -14,7 +14,8 @@ RL (`reweight`): w = N softmax(importance / temperature) over the N rows. Withou
 the mean over rows, with w scaled to mean 1, so that LD alone and LD + RL have losses of one size.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, model_validator
@@ -29,6 +30,8 @@ from trainables.distillers.parts.pointdistiller_presets import Form, completed
 from trainables.distillers.parts.row_distance import row_distance, whole_distance
 from trainables.distillers.parts.row_selection import Chosen, Scope, Selection, choose, select
 from trainables.features import Batch, Features, Rows
+
+Made = TypeVar("Made")
 
 
 class PointDistiller(Distiller):
@@ -129,10 +132,26 @@ class PointDistiller(Distiller):
             return
         out = [narrow if options.graph_channels == "student" else options.graph_channels for narrow, _ in widths]
         pairs = list(zip(widths, out, strict=True))
+        self.most_neighbors = options.neighbors
+        """That are looked for, in the pass that others with the same rows share; of them the nearest are taken."""
         self.student_graphs = nn.ModuleList(GraphConvolution(narrow, c, options.edge) for (narrow, _), c in pairs)
         self.teacher_graphs = nn.ModuleList(GraphConvolution(wide, c, options.edge) for (_, wide), c in pairs)
         if options.freeze_teacher_graph:
             self.teacher_graphs.requires_grad_(False)
+
+    def beside(self, others: Sequence[Distiller]) -> None:
+        """Look for as many neighbors as anyone wants who distills the same rows."""
+        if self.options.local and self._rows() is not None:
+            same = [one for one in _point_distillers(others) if one.options.local and one._rows() == self._rows()]
+            self.most_neighbors = max(one.options.neighbors for one in [*same, self])
+
+    def _rows(self) -> tuple[Any, ...] | None:
+        """What says which rows are distilled and where their neighbors are; None where chance decides."""
+        options = self.options
+        if options.selection in ("random", "drawn"):
+            return None
+        names = ("samples", "selection", "shortfall", "scope", "importance", "neighbor_scope", "neighbor_space")
+        return tuple(getattr(options, name) for name in names)
 
     def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`, how many rows were chosen of how many (per scan or batch, as N), and in how many the weights are.
@@ -143,9 +162,11 @@ class PointDistiller(Distiller):
         options = self.options
         importance = [_importance(options, rows) for rows in teacher.rows]
         scan = [rows.scan for rows in teacher.rows]
-        chosen = choose(importance, scan, batch.scans, options.scope, self._select)
+        chosen = self._shared(
+            teacher, "chosen", lambda: choose(importance, scan, batch.scans, options.scope, self._select)
+        )
         levels = zip(student.rows, teacher.rows, importance, chosen, strict=True)
-        found = [self._distill(number, *level) for number, level in enumerate(levels)]
+        found = [self._distill(number, teacher, *level) for number, level in enumerate(levels)]
         losses, support = zip(*found, strict=True)
         sets = sum(len(picked.counts(options.scope)) for picked in chosen) or 1
         terms = {
@@ -157,17 +178,31 @@ class PointDistiller(Distiller):
             terms["rows_in_effect"] = torch.stack(support).mean()
         return terms
 
+    def _shared(self, teacher: Features, what: Hashable, make: Callable[[], Made]) -> Made:
+        """What follows from the teacher and the choice of rows alone, for all who choose alike."""
+        rows = self._rows()
+        return make() if rows is None else teacher.once((what, rows), make)
+
+    def _neighbors(self, level: int, features: Features, chosen: Chosen) -> list[Tensor]:
+        options, teacher = self.options, features.rows[level]
+        most = self.most_neighbors
+        near = self._shared(
+            features, (level, most),
+            lambda: neighbors_of(chosen, teacher, most, options.neighbor_scope, options.neighbor_space),
+        )  # fmt: skip
+        return [each[:, : options.neighbors] for each in near]
+
     def _select(self, importance: Tensor) -> Tensor:
         options = self.options
         return select(importance, options.samples, options.selection, options.shortfall, self.generator)
 
     def _distill(
-        self, level: int, student: Rows, teacher: Rows, importance: Tensor, chosen: Chosen
+        self, level: int, features: Features, student: Rows, teacher: Rows, importance: Tensor, chosen: Chosen
     ) -> tuple[Tensor, Tensor]:
         """Loss and `rows_in_effect` of one row set."""
         options, rows, wide = self.options, chosen.rows, teacher.values.detach()
         if options.local:
-            near = neighbors_of(chosen, teacher, options.neighbors, options.neighbor_scope, options.neighbor_space)
+            near = self._neighbors(level, features, chosen)
             if sum(each.numel() for each in near) < 2:  # the graphs' norm needs two edges
                 return self._nothing(student.values)
             ours = [self._aggregate(graphs) for graphs in self.student_graphs[level](student.values, rows, near)]
@@ -207,6 +242,12 @@ class PointDistiller(Distiller):
         if over == "one":  # the released softmax over an axis of size one, times the batch size
             return torch.full_like(source, float(scans))
         return len(source) * torch.softmax(source / self.options.temperature, dim=0)
+
+
+def _point_distillers(methods: Iterable[Distiller]) -> Iterator[PointDistiller]:
+    """Those among methods and the parts of combinations."""
+    for method in methods:
+        yield from (part for part in method.modules() if isinstance(part, PointDistiller))
 
 
 def _divides_points(parameters: Any) -> bool:

@@ -36,11 +36,11 @@ class SimilarityPreserving(Distiller):
     def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_loss`, and how alike the teacher finds different scans (0 in a batch of one)."""
         ours, theirs = student.stages[-1].values, teacher.stages[-1].values.detach()
-        alike = similarities(theirs)
+        alike = teacher.once("similarities", lambda: similarities(theirs))
         scans = len(alike)
         off_diagonal = alike.sum() - alike.diagonal().sum()
         return {
-            "kd_loss": similarity_loss(ours, theirs),
+            "kd_loss": similarity_loss(ours, alike),
             "scan_similarity": off_diagonal / max(1, scans * (scans - 1)),
         }
 
@@ -58,11 +58,11 @@ def similarities(values: Tensor) -> Tensor:
     return F.normalize(flat @ flat.T, eps=1e-12)
 
 
-def similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
+def similarity_loss(student: Tensor, target: Tensor) -> Tensor:
     """||G_t - G_s||_F^2 / B^2, without its weight.
 
     Args:
         student: B x anything.
-        teacher: B x anything.
+        target: B x B, the teacher's similarities.
     """
-    return (similarities(teacher.detach()) - similarities(student)).square().mean()
+    return (target - similarities(student)).square().mean()

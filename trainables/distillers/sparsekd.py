@@ -64,16 +64,22 @@ class SparseKD(Distiller):
 
     def supervise(self, teacher: Features, batch: Batch) -> Batch:
         """The batch with the teacher's confident boxes before the ground truth; the given samples stay as they are."""
-        if not self.options.labels:
+        options = self.options
+        if not options.labels:
             return batch
+        name = ("labels", options.label_score, options.label_overlap)
+        labeled, self.labels_per_scan = teacher.once(name, lambda: self._labeled(teacher, batch))
+        return labeled
+
+    def _labeled(self, teacher: Features, batch: Batch) -> tuple[Batch, float]:
+        """The batch with labels from the teacher, and how many a scan got."""
         samples, added = [], 0
         confident = boxes_of.confident(teacher.predictions, self.options.label_score, 4096)
         for scan, (sample, several) in enumerate(zip(batch.samples, confident, strict=True)):
             found = boxes_of.suppressed(several, self.options.label_overlap).at(slice(MOST_LABELS))
             samples.append(with_labels(sample, boxes_of.headed(found, teacher.predictions, scan), found.labels))
             added += len(found.labels)
-        self.labels_per_scan = added / max(len(samples), 1)
-        return Batch(batch.inputs, samples)
+        return Batch(batch.inputs, samples), added / max(len(samples), 1)
 
     def terms(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """`kd_class_loss`, `kd_code_loss`, and how many labels a scan got from the teacher."""

@@ -31,10 +31,29 @@ def nearest(queries: Tensor, rows: Tensor, k: int) -> Tensor:
     square = rows.square().sum(1)
     # |q|^2 is the same for every row of a query and does not change the order.
     chunks = [
-        torch.addmm(square.unsqueeze(0), chunk, rows.t(), alpha=-2).topk(k, dim=1, largest=False).indices
+        _smallest(torch.addmm(square.unsqueeze(0), chunk, rows.t(), alpha=-2), k)
         for chunk in queries.split(QUERIES_AT_ONCE)
     ]
     return torch.cat(chunks) if chunks else rows.new_empty(0, k, dtype=torch.long)
+
+
+def _smallest(distances: Tensor, k: int) -> Tensor:
+    """Columns of the k smallest of each row, in order; on a CPU the first of equal ones, however many are asked for.
+
+    `topk` names equal ones as they come, and others for another k: the first neighbors of many would not be those of
+    few. A GPU would have to be waited for to know whether there are any.
+    """
+    values, columns = distances.topk(k, dim=1, largest=False)
+    if distances.device.type != "cpu":
+        return columns
+    columns, order = columns.sort(dim=1)
+    values, order = values.gather(1, order).sort(dim=1, stable=True)
+    columns = columns.gather(1, order)
+    last = values[:, -1:]
+    torn = (distances == last).sum(1) > (values == last).sum(1)  # equal ones were left out
+    if torn.any():
+        columns[torn] = distances[torn].argsort(dim=1, stable=True)[:, :k]
+    return columns
 
 
 def nearest_in_space(queries: Tensor, rows: Tensor, k: int) -> Tensor:

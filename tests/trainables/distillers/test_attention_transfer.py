@@ -6,7 +6,7 @@ import pytest
 import torch
 from scene import BATCH, map_pair
 
-from trainables.distillers.attention_transfer import CONSTANTS, AttentionTransfer, attention_loss
+from trainables.distillers.attention_transfer import CONSTANTS, AttentionTransfer, attention, attention_loss
 from trainables.features import Features
 
 FORMS = ["code", "paper", "per_sample_sum"]
@@ -55,7 +55,7 @@ def test_the_default_is_the_authors_code_with_its_beta():
 @pytest.mark.parametrize("form", FORMS)
 def test_equal_maps_cost_nothing_and_pull_nowhere(form):
     values = map_pair((4, 6))[0].values
-    loss = attention_loss(values, values, form)
+    loss = attention_loss(values, attention(values), form)
     (gradient,) = torch.autograd.grad(loss, values)
     assert loss == 0
     assert not gradient.any()
@@ -67,7 +67,7 @@ def test_empty_and_vanishing_maps_have_finite_gradients(form, tiny):
     narrow, wide = (m.values.detach().float() for m in map_pair((4, 6)))
     student = (narrow * tiny).requires_grad_()
     for teacher in (wide, wide * tiny):
-        loss = attention_loss(student, teacher, form)
+        loss = attention_loss(student, attention(teacher), form)
         (gradient,) = torch.autograd.grad(loss, student)
         assert torch.isfinite(loss)
         assert torch.isfinite(gradient).all()
@@ -78,7 +78,8 @@ def test_the_size_of_a_map_changes_the_codes_form_only():
         return values.detach().repeat_interleave(2, dim=-1)
 
     narrow, wide = (m.values for m in map_pair((4, 6)))
-    ratio = {form: attention_loss(stretched(narrow), stretched(wide), form) / attention_loss(narrow, wide, form)
+    large, target = stretched(narrow), attention(stretched(wide))
+    ratio = {form: attention_loss(large, target, form) / attention_loss(narrow, attention(wide), form)
              for form in FORMS}  # fmt: skip
     assert ratio["code"].item() == pytest.approx(0.5)
     assert ratio["paper"].item() == ratio["per_sample_sum"].item() == pytest.approx(1.0)

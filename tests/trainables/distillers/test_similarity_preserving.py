@@ -6,7 +6,7 @@ import pytest
 import torch
 from scene import BATCH, map_of, map_pair
 
-from trainables.distillers.similarity_preserving import SimilarityPreserving, similarity_loss
+from trainables.distillers.similarity_preserving import SimilarityPreserving, similarities, similarity_loss
 from trainables.features import Features
 
 
@@ -60,7 +60,7 @@ def test_a_batch_of_one_scan_gives_zero_with_a_gradient_of_zero():
 
 def test_equal_maps_cost_nothing_and_pull_nowhere():
     values = map_pair((4, 6), scans=3)[0].values
-    loss = similarity_loss(values, values)
+    loss = similarity_loss(values, similarities(values))
     (gradient,) = torch.autograd.grad(loss, values)
     assert loss == 0
     assert not gradient.any()
@@ -71,7 +71,7 @@ def test_empty_and_vanishing_maps_have_finite_gradients(tiny):
     narrow, wide = (m.values.detach().float() for m in map_pair((4, 6)))
     student = (narrow * tiny).requires_grad_()
     for teacher in (wide, wide * tiny):
-        loss = similarity_loss(student, teacher)
+        loss = similarity_loss(student, similarities(teacher))
         (gradient,) = torch.autograd.grad(loss, student)
         assert torch.isfinite(loss)
         assert torch.isfinite(gradient).all()

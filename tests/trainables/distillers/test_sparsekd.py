@@ -13,7 +13,7 @@ from study.nouns.config import TrialConfig
 from trainables import detectors
 from trainables.distillers.sparsekd import SparseKD
 from trainables.features import Batch, Features
-from trainables.training.student import Reader
+from trainables.training.reader import Reader
 
 PLACES, EACH = 30, 2
 """Positions of a scan, and anchors at each."""
@@ -173,7 +173,7 @@ def test_boxes_with_a_velocity_get_labels_that_stand_still():
 
 @pytest.mark.parametrize("family", ["pointpillars", "pointrcnn"])
 def test_the_teachers_labels_change_what_the_students_head_learns(family):
-    from trainables.training.runner import build_detector
+    from trainables.training.building import build_detector
 
     network = build_detector(TrialConfig(detector=small(family)), teacher=False)
     data = network.data_preprocessor(copy.deepcopy(scans(family, [900, 700])), True)

@@ -126,14 +126,22 @@ def test_the_served_operators_are_logged_once(lite):
     assert lines[0].startswith("INFO:trainables.ops.setup.bridge:")
 
 
-def test_an_mmcv_with_operators_is_left_alone(tmp_path):
-    (tmp_path / "_ext.py").write_text("def __getattr__(name):\n    return f'compiled {name}'\n")
+def test_an_mmcv_with_operators_keeps_them_but_for_voxels_of_points_on_the_cpu(tmp_path):
+    compiled = "def hard_voxelize_forward(points, *args):\n    print('compiled on', points.device)\n"
+    (tmp_path / "_ext.py").write_text(f"{compiled}def __getattr__(name):\n    return f'compiled {{name}}'\n")
     script = (
         f"import mmcv; mmcv.__path__.insert(0, {str(tmp_path)!r})\n"
         "from trainables.ops.setup.bridge import install; install()\n"
-        "print(mmcv._ext.nms)"
+        "print(mmcv._ext.nms)\n"
+        "import torch; from mmcv.ops import Voxelization\n"
+        "mmcv._ext.hard_voxelize_forward(torch.ones(1, 4, device='meta'))\n"
+        "voxels, *_ = Voxelization([1, 1, 4], [0, 0, -2, 4, 4, 2], 2, 10)(torch.ones(3, 4))\n"
+        "print('voxels of', tuple(voxels.shape))"
     )
-    assert "compiled nms" in fresh_process(script)
+    said = fresh_process(script)
+    assert "compiled nms" in said
+    assert "compiled on meta" in said
+    assert "voxels of (1, 2, 4)" in said
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from trainables.detectors import Mean, Reading, grid, scaled
 from trainables.detectors.parts.taps import Tap
 from trainables.features import Batch, Map, Predictions, Rows
 
+TARGETS = "bbox_head.anchor_target_3d"
+
 
 def taps(layers: Sequence[int]) -> dict[str, Tap]:
     """Taps of a backbone whose stages have so many layers after their first, of the neck and of the head."""
@@ -141,14 +143,17 @@ def _predictions(head_outputs: Any, network: Any) -> Predictions:
         decoded = head.bbox_coder.decode(priors()[anchors], codes[scan, anchors])
         return torch.cat([decoded[:, :2], decoded[:, 2:3] + decoded[:, 5:6] / 2, decoded[:, 3:7]], dim=1)
 
-    def assign(batch: Batch) -> Tensor:
+    def targets(batch: Batch) -> Any:
         anchors = head.get_anchors([scores.shape[-2:]], batch.samples, device=codes.device)
         # The assigner replaces the boxes that it is given by their tensor, so it is given a record of its own.
         truth = [copy.copy(sample.gt_instances_3d) for sample in batch.samples]
-        (labels, *_), (weights, *_) = head.anchor_target_3d(
+        return head.anchor_target_3d(
             anchors, truth, [sample.metainfo for sample in batch.samples], num_classes=head.num_classes,
             label_channels=head.cls_out_channels, sampling=head.sampling,
-        )[:2]  # fmt: skip
+        )  # fmt: skip
+
+    def assign(batch: Batch) -> Tensor:
+        (labels, *_), (weights, *_) = batch.once(TARGETS, lambda: targets(batch))[:2]
         return labels.where(labels < head.num_classes, -1).where(weights > 0, -2)
 
     return Predictions(

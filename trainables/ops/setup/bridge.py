@@ -3,8 +3,9 @@
 `install()` is called before mmdet3d is imported. Where mmcv was installed without compiled operators (`mmcv-lite`,
 which needs no compiler), it puts a module in the place of `mmcv._ext`: the operators of trainables/ops under mmcv's
 names, and for every other name a function that raises when it is called, so that mmdet3d imports as a whole. A full
-mmcv is left alone. Where CUDA is absent, spconv's CPU code no longer asks torch.cuda for a stream and adds up
-correctly. Finally mmdet3d's numba functions are cached on disk (`numba_cache`).
+mmcv keeps all of its own but the voxelization of points on the CPU, where batches are loaded. Where CUDA is absent,
+spconv's CPU code no longer asks torch.cuda for a stream and adds up correctly. Finally mmdet3d's numba functions are
+cached on disk (`numba_cache`).
 
 An operator is added with one file in trainables/ops: `EXTENSION` maps names of `mmcv._ext` to functions, `REPLACES`
 maps Python modules to the functions to exchange in them, for mmcv code that asks for CUDA above `_ext`.
@@ -25,7 +26,7 @@ import numba
 import torch
 
 from trainables import ops
-from trainables.ops import pillar_features, sparse_convolution
+from trainables.ops import pillar_features, sparse_convolution, voxelization
 from trainables.ops.setup.numba_cache import cache_on_disk
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ def install() -> None:
         logger.info(
             "mmcv has no compiled operators; on the CPU: %s; all others raise when called", ", ".join(sorted(served))
         )
+    else:
+        _serve_loading_processes()
     if not torch.cuda.is_available():
         _mend_spconv()
     # numba's OpenMP layer sets the thread count of the whole process, torch's too, to the number of cores: runs that
@@ -85,6 +88,19 @@ def _serve_extension() -> list[str]:
                     setattr(owner, name, _on_the_cpu(name, operator))
                 served.append(name)
     return served
+
+
+def _serve_loading_processes() -> None:
+    """mmcv's own voxelization on the CPU fills a table of the whole grid for every scan, 360 MB of it for SECOND."""
+    extension = importlib.import_module(_EXTENSION_MODULE)
+    compiled = extension.hard_voxelize_forward
+
+    @functools.wraps(compiled)
+    def where_the_points_are(points: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        operator = voxelization.hard_voxelize_forward if points.device.type == "cpu" else compiled
+        return operator(points, *args, **kwargs)
+
+    extension.hard_voxelize_forward = where_the_points_are  # type: ignore[attr-defined]
 
 
 def _on_the_cpu(name: str, operator: Callable) -> Callable:
