@@ -12,7 +12,7 @@ from study.nouns.config import TrialConfig
 from tests.fake_accelerator import DEVICE, FakeAccelerator, OnDevice
 from tests.trainables.small_detectors import scans, small, with_few_boxes
 from trainables import detectors
-from trainables.training.runner import build_detector
+from trainables.training.building import build_detector
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import torch
 
-from study.nouns.assignment import compose
+from study.nouns.assignment import Assignment, compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, RunFailedError
 from study.nouns.frozen import without_additions
@@ -20,13 +20,13 @@ from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from trainables import datasets, detectors, distillers
 from trainables.costs import measuring
 from trainables.datasets import ready
-from trainables.training import given_teacher, runner
+from trainables.training import cohort, given_teacher
 from trainables.training.checkpoints.writing import export_detector
-from trainables.training.failing import reason_of
-from trainables.training.machine import origin, peak_memory_mb, reset_peak_memory
+from trainables.training.keeping import Kept
+from trainables.training.machine import peak_memory_mb, reset_peak_memory
 from trainables.training.processes import starting
 from trainables.training.run_log import quietly
-from trainables.training.student import parameter_count
+from trainables.training.student_model import parameter_count
 
 
 def resolve(config: TrialConfig) -> TrialConfig:
@@ -97,9 +97,8 @@ def run(
     label: str = "",
     tell: Callable[[EpochRecord], None] | None = None,
     role: Role = "row",
-    gpus: float = 0,
 ) -> RunRecord:
-    """Train one run, from its newest checkpoint where there is one, and keep its record.
+    """Train one run by itself, from its newest checkpoint where there is one, and keep its record.
 
     Args:
         config: a resolved run.
@@ -107,7 +106,6 @@ def run(
         label: the row of the study that asked for it.
         tell: called after each epoch.
         role: why it is made.
-        gpus: that it was given: it fails where torch sees none, instead of training on the CPU while they idle.
 
     Returns:
         The record, of status `finished`.
@@ -115,47 +113,64 @@ def run(
     Raises:
         RunFailedError: the run failed; its record says why.
     """
-    folder = files.run(config.key)
-    begin = {"key": config.key, "study": files.study, "label": label, "role": role, "config": config, **origin()}
-    begin["called"] = called(config)
-    begin["declared"] = metrics_of(config)
-    start = perf_counter()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files.reserve()
-        _check_gpus(gpus)
-        with quietly(folder / "train.log") as aloud:
-            if config.measures:
-                result = _measure(config, files, folder)
-            else:
-                result = _train(config, files, folder, aloud(tell or (lambda epoch: None)))
-    except Exception as error:
-        reason = reason_of(error, folder)
-        record = RunRecord(**begin, status="failed", error=reason, seconds=perf_counter() - start)
-        files.write(record)
-        raise RunFailedError(f"{config.key}: {reason} (log: {folder / 'train.log'})") from error
-    record = RunRecord(**begin, **result, status="finished")
-    files.write(record)
-    (folder / "latest.pth").unlink(missing_ok=True)  # the exported detector and the record say it all now
+    (record,) = run_together(
+        [Assignment(config, files, label, role)], (lambda key, epoch: tell(epoch)) if tell else None
+    )
+    if record.status == "failed":
+        raise RunFailedError(f"{config.key}: {record.error} (log: {files.run(config.key) / 'train.log'})")
     return record
 
 
+def run_together(
+    assigned: Sequence[Assignment], tell: Callable[[str, EpochRecord], None] | None = None, gpus: float = 0
+) -> list[RunRecord]:
+    """Train runs that share their batches and their teacher, and keep their records.
+
+    Args:
+        assigned: resolved runs that may train together (`study.nouns.cohorts`), each with a key of its own.
+        tell: called after each epoch of each run, with its key.
+        gpus: that were given: all fail where torch sees none, instead of training on the CPU while they idle.
+
+    Returns:
+        A record of each, in their order, finished or failed.
+    """
+
+    def described(config: TrialConfig) -> dict[str, Any]:
+        return {"called": called(config), "declared": metrics_of(config)}
+
+    kept = Kept(assigned, described, tell or (lambda key, epoch: None))
+    try:
+        for one in assigned:
+            one.files.run(one.config.key).mkdir(parents=True, exist_ok=True)
+            one.files.reserve()
+        _check_gpus(gpus)
+        first = assigned[0]
+        with quietly(first.files.run(first.config.key) / "train.log") as aloud:
+            kept.aloud = aloud
+            _train(assigned, kept)
+    except Exception as error:
+        for key in kept.open:
+            kept.failed(key, error)
+    return [kept.records[one.config.key] for one in assigned]
+
+
 def trainable(tune_config: dict[str, Any]) -> None:
-    """Ray Tune's function trainable: trains the run that the driver hands out, reports each validation."""
+    """Ray Tune's function trainable: trains the runs that the driver hands out, reports each validation of each."""
     import ray
     from ray import tune
 
-    config, files, label, role = compose(tune_config)
+    assigned = compose(tune_config)
     # A worker may train runs of different sizes one after the other; Ray says how many CPUs this one has.
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    epochs = {one.config.key: one.config.training.epochs for one in assigned}
 
-    def report(epoch: EpochRecord) -> None:
+    def report(key: str, epoch: EpochRecord) -> None:
         if epoch.metrics:
-            tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": config.training.epochs, "key": config.key})
+            tune.report({**epoch.metrics, "epoch": epoch.epoch, "epochs": epochs[key], "key": key})
 
-    record = run(config, files, label, report, role, len(ray.get_gpu_ids()))
-    if config.measures:
-        tune.report({**record.metrics, "key": config.key})
+    for record in run_together(assigned, report, len(ray.get_gpu_ids())):
+        if record.config.measures and record.status == "finished":
+            tune.report({**record.metrics, "key": record.key})
 
 
 def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | None, str | None]:
@@ -196,34 +211,32 @@ def _check_gpus(given: float) -> None:
         )
 
 
-def _train(config: TrialConfig, files: StudyFiles, folder: Path, tell: Callable[[EpochRecord], None]) -> dict[str, Any]:
-    """What a training leaves in the record."""
+def _train(assigned: Sequence[Assignment], kept: Kept) -> None:
+    """Train them all; tells `kept` what becomes of each."""
+    config, files, *_ = assigned[0]
     root = ready.ensure(config.dataset, files)
-    teacher, teacher_key = teacher_checkpoint(config, files)
-    counted = {
-        "gflops": measuring.gflops(config.detector, config.dataset.name, root, teacher=config.method == "teacher")
-    }
-    train = starting.train if config.training.devices > 1 else runner.train
-    trained = train(config, root, folder, teacher, tell)
-    above = files.teachers().record(teacher_key) if teacher_key else None
-    learned_from = {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
-    return {
-        **dict(trained),
-        "metrics": trained.epochs[-1].metrics,
-        "teacher_key": teacher_key,
-        "facts": {**counted, **trained.facts, **learned_from},
-        "seconds": sum(epoch.seconds for epoch in trained.epochs),
-    }
+    for one in assigned:
+        count = measuring.gflops(one.config.detector, config.dataset.name, root, teacher=one.config.method == "teacher")
+        kept.facts[one.config.key] = {"gflops": count, "cohort": float(len(assigned))}
+    if config.measures:
+        _measure(config, files, root, kept)
+        return
+    taught = next((one for one in assigned if one.config.distills), None)
+    teacher, kept.teacher = teacher_checkpoint(taught.config, taught.files) if taught else (None, None)
+    folders = {one.files.run(one.config.key): one.config for one in assigned}
+    if config.training.devices > 1:
+        (folder,) = folders
+        trained = starting.train(config, root, folder, teacher, lambda epoch: kept.epoch(config.key, epoch))
+        kept.done(config.key, trained)
+    else:
+        cohort.train(folders, root, teacher, kept)
 
 
-def _measure(config: TrialConfig, files: StudyFiles, folder: Path) -> dict[str, Any]:
-    """What the validation of a given teacher leaves in the record; its weights lie where a trained teacher's would."""
-    root = ready.ensure(config.dataset, files)
-    counted = measuring.gflops(config.detector, config.dataset.name, root, teacher=True)
+def _measure(config: TrialConfig, files: StudyFiles, root: Path, kept: Kept) -> None:
+    """The validation of a given teacher; its weights lie where a trained teacher's would."""
     start = perf_counter()
     reset_peak_memory()
-    teacher, metrics = given_teacher.measure(config, root, folder)
-    export_detector(config, teacher, folder)
-    facts = {"params_m": parameter_count(teacher) / 1e6, "gflops": counted}
-    seconds = perf_counter() - start
-    return {"metrics": metrics, "facts": facts, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}
+    teacher, metrics = given_teacher.measure(config, root)
+    export_detector(config, teacher, files.run(config.key))
+    facts = {"params_m": parameter_count(teacher) / 1e6}
+    kept.finished(config.key, metrics, facts, perf_counter() - start, peak_memory_mb())

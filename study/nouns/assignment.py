@@ -1,14 +1,16 @@
-"""One run as Ray Tune carries it to a trainable: whole, as JSON, with where its files lie and why it is made.
+"""Runs as Ray Tune carries them to a trainable: whole, as JSON, with where their files lie and why they are made.
 
-Fixed runs and suggestions of Optuna are carried alike: what a suggestion changes is laid into its run before.
+What Tune schedules is a cohort: runs that train together. Fixed runs and suggestions of Optuna are carried alike: what
+a suggestion changes is laid into its run before.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from study.nouns.config import TrialConfig
 from study.nouns.overrides import validated
-from study.nouns.promised import PlannedRun, Role
+from study.nouns.promised import Role
 from study.nouns.records import StudyFiles
 from study.nouns.spec import TEACHERS
 
@@ -20,25 +22,37 @@ class Assignment(NamedTuple):
     files: StudyFiles
     label: str
     role: Role
+    varied: Mapping[str, Any] = {}
+    """What a search varied in it, by dotted key."""
 
 
-def compose(tune_config: dict[str, Any]) -> Assignment:
-    """Read a run out of what `carry` made.
+def carry(assigned: Iterable[Assignment]) -> dict[str, Any]:
+    """What Tune's config of a cohort holds; the inverse of `compose`."""
+    return {
+        "runs": [
+            {
+                "trial": config.model_dump(mode="json"),
+                "results": str(files.results),
+                "study": files.study,
+                "label": label,
+                "role": role,
+                "varied": varied,
+            }
+            for config, files, label, role, varied in assigned
+        ]
+    }
+
+
+def compose(tune_config: Mapping[str, Any]) -> list[Assignment]:
+    """Read the runs of a cohort out of what `carry` made.
 
     Raises:
-        InputError: it is no run of this version.
+        InputError: one is no run of this version.
     """
-    study = tune_config["study"]
-    files = StudyFiles(Path(tune_config["results"]), study, shared=study == TEACHERS)
-    return Assignment(validated(TrialConfig, tune_config["trial"]), files, tune_config["label"], tune_config["role"])
+    return [_read(run) for run in tune_config["runs"]]
 
 
-def carry(run: PlannedRun, files: StudyFiles) -> dict[str, Any]:
-    """What Tune's config of a run holds; the inverse of `compose`."""
-    return {
-        "trial": run.config.model_dump(mode="json"),
-        "results": str(files.results),
-        "study": files.study,
-        "label": run.label,
-        "role": run.role,
-    }
+def _read(run: Mapping[str, Any]) -> Assignment:
+    study = run["study"]
+    files = StudyFiles(Path(run["results"]), study, shared=study == TEACHERS)
+    return Assignment(validated(TrialConfig, run["trial"]), files, run["label"], run["role"], run["varied"])

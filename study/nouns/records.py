@@ -33,13 +33,16 @@ Status = Literal["finished", "failed"]
 class EpochRecord(Frozen):
     """One epoch of training: the mean of every loss term, the metrics where it was validated, and its duration.
 
-    `step_seconds` is the median duration of a step, without loading its batch.
+    `seconds` is what it would take alone; `shared_seconds` is the same with what was done once for several runs
+    (loading batches, the teacher's pass) divided among them. `step_seconds` is the median duration of a step of the
+    student, without loading its batch and without its teacher.
     """
 
     epoch: int
     losses: dict[str, float]
     metrics: dict[str, float] = {}
     seconds: float
+    shared_seconds: float | None = None
     step_seconds: float | None = None
 
 

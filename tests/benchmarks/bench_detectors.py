@@ -8,14 +8,12 @@ that only imports is printed as the first row.
 """
 
 import argparse
-import copy
 import multiprocessing
 import resource
 import statistics
 import tempfile
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import torch
 
@@ -25,9 +23,13 @@ from study.nouns.records import StudyFiles
 from trainables import detectors, distillers
 from trainables.datasets import ready
 from trainables.features import Batch
+from trainables.training.alone import Alone
+from trainables.training.building import build_detector
+from trainables.training.cohort import Cohort
+from trainables.training.reader import copied
 from trainables.training.run_log import quietly
-from trainables.training.runner import build_detector, build_runner
-from trainables.training.student import StudentModel
+from trainables.training.student_model import StudentModel
+from trainables.training.teaching import Teaching
 
 KINDS = ("imports alone", "teacher's forward pass", "student's step", "student's step with PointDistiller")
 
@@ -50,12 +52,11 @@ def _rounds(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -
         dataset=DatasetSpec(options=options),
     )  # fmt: skip
     root = ready.ensure(config.dataset, StudyFiles(folder, "bench"))
-    runner, _ = build_runner(config, root, folder / "run", None, lambda epoch: None)
+    cohort = Cohort({folder / "run": config}, root, None, Alone(lambda epoch: None))
     torch.set_num_threads(arguments.threads)
-    batch = next(iter(runner.build_dataloader(runner._train_dataloader, seed=0)))
-    model = runner.model
-    batch = model.data_preprocessor(batch, True)
-    spec = detectors.load(name)
+    batch = next(iter(cohort.stream.epoch(0, torch.device("cpu"))))
+    (student,) = cohort.students.values()
+    model, spec = student.model, detectors.load(name)
     if kind == KINDS[1]:
         teacher = build_detector(config, teacher=True).eval()
     else:
@@ -63,23 +64,23 @@ def _rounds(name: str, kind: str, arguments: argparse.Namespace, folder: Path) -
     if kind == KINDS[3]:
         method = distillers.load("pointdistiller")
         parameters = method.Parameters(**method.complete({}, spec.kind))
-        model.distill(build_detector(config, teacher=True), spec, method, parameters)
+        model.distill(Teaching(build_detector(config, teacher=True), spec), method, parameters)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     seconds = []
     for _ in range(arguments.rounds + 1):  # the first warms up
-        fresh = copy.deepcopy(batch)
+        fresh = Batch(batch.inputs, batch.samples)
         begin = perf_counter()
         if kind == KINDS[1]:
             with torch.no_grad():
-                spec.forward(teacher, Batch(fresh["inputs"], fresh["data_samples"]))
+                spec.forward(teacher, Batch(copied(fresh.inputs), fresh.samples))
         else:
             _step(model, fresh, optimizer)
         seconds.append(perf_counter() - begin)
     return seconds[1:]
 
 
-def _step(model: StudentModel, batch: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
-    loss, _ = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+def _step(model: StudentModel, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
+    loss, _ = model.student.parse_losses(model(batch))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -26,22 +26,26 @@ from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.records import StudyFiles
 from trainables import detectors, distillers
 from trainables.datasets import ready
+from trainables.features import Batch
+from trainables.training.alone import Alone
+from trainables.training.building import build_detector
+from trainables.training.cohort import Cohort
 from trainables.training.run_log import quietly
-from trainables.training.runner import build_detector, build_runner
-from trainables.training.student import StudentModel
+from trainables.training.student_model import StudentModel
+from trainables.training.teaching import Teaching
 
 Costs = dict[str, tuple[list[float], float]]
 """By name: seconds of every round, and MiB."""
 
 
 def step(
-    model: StudentModel, batch: dict[str, Any], optimizer: torch.optim.Optimizer, first: Callable = lambda inputs: None
+    model: StudentModel, batch: Batch, optimizer: torch.optim.Optimizer, first: Callable = lambda inputs: None
 ) -> float:
-    """Seconds of one optimization step on a preprocessed batch; `first` runs before it."""
-    own = {"points": batch["inputs"]["points"], "voxels": {k: v.clone() for k, v in batch["inputs"]["voxels"].items()}}
+    """Seconds of one optimization step on a prepared batch; `first` runs before it."""
+    fresh = Batch(batch.inputs, batch.samples)  # nothing is known of it: teacher's pass and targets count
     begin = perf_counter()
-    first(own)
-    loss, _ = model.parse_losses(model(own, batch["data_samples"], "loss"))
+    first(fresh.inputs)
+    loss, _ = model.student.parse_losses(model(fresh))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -62,9 +66,8 @@ def measure(config: TrialConfig, methods: dict[str, dict[str, Any]], folder: Pat
     files = StudyFiles(folder, "bench")
     root = ready.ensure(config.dataset, files)
     plain = config.model_copy(update={"method": "student", "parameters": {}})
-    runner, _ = build_runner(plain, root, folder / config.key, None, lambda epoch: None)
-    batch = next(iter(runner.build_dataloader(runner._train_dataloader, seed=0)))
-    batch = runner.model.data_preprocessor(batch, True)
+    cohort = Cohort({folder / config.key: plain}, root, None, Alone(lambda epoch: None))
+    batch = next(iter(cohort.stream.epoch(0, torch.device("cpu"))))
     spec = detectors.load(config.detector.name)
     teacher = build_detector(config, teacher=True).eval()
 
@@ -72,13 +75,13 @@ def measure(config: TrialConfig, methods: dict[str, dict[str, Any]], folder: Pat
     def whole_teacher(inputs: dict[str, Any]) -> None:
         teacher({"voxels": {name: value.clone() for name, value in inputs["voxels"].items()}}, mode="tensor")
 
-    alone = StudentModel(build_detector(config, teacher=False))
+    alone = StudentModel(build_detector(config, teacher=False), spec)
     kinds: dict[str, tuple[StudentModel, Callable]] = {"student": (alone, lambda inputs: None)}
     for name, given in methods.items():
         method = distillers.load(name)
-        taught = StudentModel(build_detector(config, teacher=False))
-        own_teacher = build_detector(config, teacher=True)  # a method may set how its teacher normalizes
-        taught.distill(own_teacher, spec, method, method.Parameters(**method.complete(given, spec.kind)))
+        taught = StudentModel(build_detector(config, teacher=False), spec)
+        own = Teaching(build_detector(config, teacher=True), spec)  # read no further than the method needs
+        taught.distill(own, method, method.Parameters(**method.complete(given, spec.kind)))
         kinds[name] = (taught, lambda inputs: None)
     kinds["whole teacher + student"] = (alone, whole_teacher)
     optimizers = {id(model): torch.optim.AdamW(model.parameters(), lr=1e-4) for model, _ in kinds.values()}

@@ -1,8 +1,11 @@
 """A small version of every detector, and batches that all of them take."""
 
+import copy
+
 import torch
 
 from study.nouns.config import DetectorConfig
+from trainables.features import Batch
 
 POINTS = 256
 SMALL = {
@@ -48,3 +51,9 @@ def scans(family: str, sizes: list[int], *, seed: int = 0, objects: bool = True)
         for (x, y, z, *_), some in zip(truth.tolist(), scan.split(len(scan) // 8 or 1), strict=False):
             some[:, :3] = torch.tensor([x, y, z + 0.7]) + (some[:, :3] - some[:, :3].mean(0)).clamp(-0.25, 0.25)
     return {"inputs": {"points": points}, "data_samples": samples}
+
+
+def prepared(network, data: dict) -> Batch:
+    """A batch as the stream hands it to a network and its neighbors; `data` stays as it is."""
+    batch = network.data_preprocessor(copy.deepcopy(data), True)
+    return Batch(batch["inputs"], batch["data_samples"])

@@ -5,20 +5,23 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import tiny_run
 import torch
 from mmengine.dist import get_dist_info
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from small_detectors import scans, small
+from small_detectors import prepared, scans, small
 
 from study.nouns.config import TrialConfig
 from trainables import detectors, distillers
 from trainables.datasets.kitti import evaluation
+from trainables.features import Batch
+from trainables.training import alone, cohort
+from trainables.training.building import build_detector
+from trainables.training.losses import EpochLosses
 from trainables.training.processes.shared_step import shared, together
-from trainables.training.runner import build_detector, build_runner
-from trainables.training.student import StudentModel
+from trainables.training.student_model import StudentModel
+from trainables.training.teaching import Teaching
 
 SCANS = [900, 500]
 """Points of the two scans of a step. The first holds two objects, the second one."""
@@ -30,13 +33,14 @@ ANCHORS = {"pointpillars": 1.6, "second": 3.2, "pointrcnn": 1.6}
 def model(family: str, method: str, *, normalizes: bool) -> StudentModel:
     """A small student, alone or under a teacher; `normalizes` says whether batch norm takes the step's statistics."""
     config = TrialConfig(method=method, detector=small(family))
-    built = StudentModel(build_detector(config, teacher=False))
+    spec = detectors.load(family)
+    built = StudentModel(build_detector(config, teacher=False), spec)
     if config.distills:
-        spec, loaded = detectors.load(family), distillers.load(method)
+        loaded = distillers.load(method)
         small_graphs = {"samples": 64, "neighbors": 8, "scope": "scan"} if method == "pointdistiller" else {}
         parameters = loaded.complete(small_graphs, spec.kind)
         torch.manual_seed(0)
-        built.distill(build_detector(config, teacher=True), spec, loaded, loaded.Parameters(**parameters))
+        built.distill(Teaching(build_detector(config, teacher=True), spec), loaded, loaded.Parameters(**parameters))
     return built.train(normalizes)
 
 
@@ -61,8 +65,7 @@ def step(network: torch.nn.Module, data: dict[str, Any]) -> dict[str, torch.Tens
         data = {name: values[rank : rank + 1] for name, values in (*data.pop("inputs").items(), *data.items())}
         data = {"inputs": {"points": data["points"]}, "data_samples": data["data_samples"]}
     inner = getattr(network, "module", network)
-    batch = inner.data_preprocessor(data, True)
-    loss, _ = inner.parse_losses(network(batch["inputs"], batch["data_samples"], mode="loss"))
+    loss, _ = inner.student.parse_losses(network(prepared(inner.student, data)))
     loss.backward()
     averages = {name: value for name, value in inner.named_buffers() if "running" in name}
     return {"loss": loss.detach(), **averages, **{n: p.grad for n, p in inner.named_parameters() if p.grad is not None}}
@@ -119,28 +122,31 @@ def validate(root: Path) -> dict[str, float]:
     return metric.evaluate(len(dataset))
 
 
-class Watch(Hook):
-    """Keeps what this process alone saw of an epoch: the loss and the frame of every step."""
-
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.frames: list[int] = []
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        self.losses.append(outputs["loss"].item())
-        self.frames += [int(sample.lidar_path[-10:-4]) for sample in data_batch["data_samples"]]
-
-
 def train(folder: Path, root: Path) -> dict[str, Any]:
     """An epoch of a run, as each of two processes sees it."""
     config = tiny_run.config(training__devices=2, training__batch_size=1, training__epochs=1)
     told: list[Any] = []
-    runner, journal = build_runner(config, root, folder, None, told.append)
-    runner.register_hook(watch := Watch())
-    runner.train()
+    listener = alone.Alone(told.append)
+    watched = cohort.Cohort({folder: config}, root, None, listener)
+    (student,) = watched.students.values()
+    frames: list[int] = []
+    losses: list[float] = []
+    step, add = student.step, EpochLosses.add
+
+    def seen(batch: Batch) -> None:
+        step(batch)
+        frames.extend(int(sample.lidar_path[-10:-4]) for sample in batch.samples)
+
+    def added(self: EpochLosses, terms: dict[str, torch.Tensor], epoch: int) -> None:
+        add(self, terms, epoch)
+        losses.append(terms["loss"].item())
+
+    student.step = seen  # type: ignore[method-assign]
+    with patch.object(EpochLosses, "add", added):
+        watched.train()
     return {
-        "losses": watch.losses, "frames": watch.frames, "told": len(told), "journal": journal.epochs[0].losses["loss"],
-        "state": runner.model.module.state_dict(),
+        "losses": losses, "frames": frames, "told": len(told), "journal": student.journal.epochs[0].losses["loss"],
+        "state": student.model.state_dict(),
     }  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """One training step on the fake accelerator, and how often the host waits for it inside the method."""
 
-import copy
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from tests.fake_accelerator import DEVICE, FakeAccelerator
+from tests.trainables.small_detectors import prepared
 
 
 def step(model: Any, data: dict) -> tuple[Counter[str], int]:
@@ -33,13 +33,14 @@ def step(model: Any, data: dict) -> tuple[Counter[str], int]:
         return acted
 
     with FakeAccelerator() as accelerator:
-        model.to(DEVICE)
+        for network in (model, model.student, model.teaching.network):  # mmengine's networks hear of it only themselves
+            network.to(DEVICE)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        batch = model.data_preprocessor(copy.deepcopy(data), True)
+        batch = prepared(model.student, data)
         model.distiller.supervise = counted(model.distiller.supervise)
         model.distiller.forward = counted(model.distiller.forward)
         accelerator.waits.clear()
-        loss, _ = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+        loss, _ = model.student.parse_losses(model(batch))
         loss.backward()
         optimizer.step()
         assert loss.isfinite()

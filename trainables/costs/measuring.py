@@ -26,9 +26,9 @@ from trainables import datasets, detectors
 from trainables.costs import paper_way
 from trainables.costs.counting import count
 from trainables.ops.setup import bridge
+from trainables.training.building import build_detector
 from trainables.training.machine import origin, peak_memory_mb, reset_peak_memory
-from trainables.training.runner import build_detector
-from trainables.training.student import parameter_count
+from trainables.training.student_model import parameter_count
 
 bridge.install()  # before mmdet3d is imported
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from study.nouns.config import DetectorConfig, TeacherConfig, TrialConfig
-from trainables import datasets, detectors
+from trainables import detectors
+from trainables.training.building import build_detector, build_teacher
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import digest_of
-from trainables.training.run_log import close_log_files
-from trainables.training.runner import build_detector, lay_data, make_runner
-from trainables.training.student import StudentModel
+from trainables.training.epochs import Spent
+from trainables.training.student_model import StudentModel
+from trainables.training.validation import Validation
 
 
 def checked(config: TrialConfig) -> TeacherConfig:
@@ -33,13 +34,12 @@ def checked(config: TrialConfig) -> TeacherConfig:
     return config.teacher.model_copy(update={"checkpoint": path, "digest": digest})
 
 
-def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Module, dict[str, float]]:
+def measure(config: TrialConfig, data: Path) -> tuple[torch.nn.Module, dict[str, float]]:
     """Load a given teacher and validate it.
 
     Args:
         config: of the teacher's run.
         data: prepared root, whose validation split is used.
-        folder: where the run keeps its files.
 
     Returns:
         The detector, and the metrics of the data set's evaluator.
@@ -47,17 +47,13 @@ def measure(config: TrialConfig, data: Path, folder: Path) -> tuple[torch.nn.Mod
     Raises:
         InputError: the checkpoint is gone or does not fit.
     """
-    assert config.teacher.checkpoint is not None, "only a given teacher is measured"
-    spec = detectors.load(config.detector.name)
-    cfg = spec.load(config.detector, teacher=True)
-    lay_data(cfg, data, config)
-    network = build_detector(config, teacher=True)
-    load_weights(network, config.teacher.checkpoint)
-    runner = make_runner(config, cfg, StudentModel(network), folder)  # its network without a teacher of its own
-    try:
-        return network, datasets.load(config.dataset.name).evaluator.read(runner.val())
-    finally:
-        close_log_files(runner.logger)
+    model = StudentModel(build_teacher(config, config.teacher.checkpoint).eval(), detectors.load(config.detector.name))
+    found = Validation(config, data).metrics({"teacher": model.predict}, {"teacher": Spent()}, _give_up)
+    return model.student, found["teacher"]
+
+
+def _give_up(name: str, error: Exception) -> None:
+    raise error
 
 
 @cache

@@ -21,6 +21,17 @@ def device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def wait() -> None:
+    """Until the GPU has done what it was told, for clocks; a CPU has done it already."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def autocast(enabled: bool) -> torch.autocast:
+    """Mixed precision inside, where it is asked for."""
+    return torch.autocast(device().type, enabled=enabled)
+
+
 def origin() -> dict[str, Any]:
     """The fields of a `RunRecord` that say where it comes from."""
     return {

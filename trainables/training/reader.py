@@ -6,7 +6,8 @@ student and distiller all see the batch itself.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,18 +31,19 @@ class Reader:
 
     def features(self, batch: Batch) -> Features:
         """Features without gradient; runs no further than the last tap."""
-        copied = Batch(_copied(batch.inputs), batch.samples)
+        own = Batch(copied(batch.inputs), batch.samples)
         with torch.no_grad():
             seen, _ = read(
                 self.network, self.spec.taps, self.taps,
-                lambda: self.spec.forward(self.network, copied), stop_early=True,
+                lambda: self.spec.forward(self.network, own), stop_early=True,
             )  # fmt: skip
             return self._features(seen, batch)
 
     def features_and_losses(self, batch: Batch, truth: Batch) -> tuple[Features, dict[str, Any]]:
         """Features with gradient, and the detector's own losses against `truth`, of one forward pass."""
-        inputs, samples = _copied(batch.inputs), copy.deepcopy(truth.samples)
-        seen, losses = read(self.network, self.spec.taps, self.taps, lambda: self.network(inputs, samples, "loss"))
+        inputs, samples = copied(batch.inputs), copy.deepcopy(truth.samples)
+        with _asked_once(self.network, self.spec.targets, truth):
+            seen, losses = read(self.network, self.spec.taps, self.taps, lambda: self.network(inputs, samples, "loss"))
         return self._features(seen, batch), losses
 
     def _features(self, seen: Mapping[str, Any], batch: Batch) -> Features:
@@ -49,7 +51,27 @@ class Reader:
         return Features(**{n: reading.build(seen, batch, self.network) for n, reading in self.readings.items()})
 
 
-def _copied(inputs: Any) -> Any:
+@contextmanager
+def _asked_once(network: BaseModel, function: str, batch: Batch) -> Iterator[None]:
+    """Inside, a function of the network (its dotted name) answers what it has answered for the batch before."""
+    owner = network.get_submodule(function.rpartition(".")[0])
+    name = function.rpartition(".")[2]
+    ask, own = getattr(owner, name), owner.__dict__.get(name)
+
+    def asked_once(*args: Any, **kwargs: Any) -> Any:
+        return batch.once(function, lambda: ask(*args, **kwargs))
+
+    owner.__dict__[name] = asked_once
+    try:
+        yield
+    finally:
+        del owner.__dict__[name]
+        if own is not None:
+            owner.__dict__[name] = own
+
+
+def copied(inputs: Any) -> Any:
+    """A batch's inputs with tensors of their own, for a pass that may write into them."""
     return _each_tensor(inputs, Tensor.clone)
 
 

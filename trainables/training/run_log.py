@@ -1,6 +1,5 @@
 """Sending what libraries print during a run to the run's log."""
 
-import logging
 import os
 import sys
 import traceback
@@ -57,13 +56,6 @@ def quietly(log: Path) -> Iterator[Callable[..., Callable[..., Any]]]:
             _point(descriptors)
             for number in descriptors:
                 os.close(number)
-
-
-def close_log_files(logger: logging.Logger) -> None:
-    """mmengine leaves them open, and a worker trains many runs; its next run still writes to this logger at first."""
-    for handler in [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def _point(descriptors: list[int]) -> None:

@@ -3,36 +3,66 @@
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 SAMPLE, ORDER = 1, 2
 """Keys that tell the streams of one seed apart."""
 
 
-class EpochSeed(Hook):
-    """Starts the streams of networks and distillers from (seed, epoch, rank): a continued run equals a whole one.
+class OwnStreams:
+    """Python's, NumPy's and torch's global random streams as one student left them, whatever others drew meanwhile.
 
-    Data does not draw from them (`trainables.training.stream`), nor does distillation from the networks': two methods
-    with one seed see the same batches.
+    They start anew in every epoch, from (seed, epoch, rank): a continued run equals a whole one. Data does not draw
+    from them (`trainables.training.stream`), so that two methods with one seed see the same batches.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self._left: Any = None
 
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Seed Python, NumPy, torch and the distiller."""
-        derived = epoch_seed(self.seed, runner.epoch, get_rank())
-        random.seed(derived)
-        np.random.seed(derived)
-        torch.manual_seed(derived)
-        model = getattr(runner.model, "module", runner.model)
-        if model.distiller is not None:
-            model.distiller.generator.manual_seed(derived)
+    def start(self, epoch: int) -> int:
+        """Start an epoch, from 0; returns the seed that everything of the student starts from in it."""
+        derived = epoch_seed(self.seed, epoch, get_rank())
+        before = _now()
+        seed_all(derived)
+        self._left = _now()
+        _become(before)
+        return derived
+
+    @contextmanager
+    def resumed(self) -> Iterator[None]:
+        """Inside, the global streams are the student's; afterwards those of before."""
+        before = _now()
+        _become(self._left)
+        try:
+            yield
+        finally:
+            self._left = _now()
+            _become(before)
+
+
+def seed_all(seed: int) -> None:
+    """Start Python's, NumPy's and torch's global streams, of the CPU and of the GPU."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _now() -> tuple[Any, ...]:
+    on_gpu = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), on_gpu
+
+
+def _become(streams: tuple[Any, ...]) -> None:
+    random.setstate(streams[0])
+    np.random.set_state(streams[1])
+    torch.set_rng_state(streams[2])
+    if streams[3] is not None:
+        torch.cuda.set_rng_state(streams[3])
 
 
 def epoch_seed(seed: int, epoch: int, rank: int) -> int:

@@ -1,5 +1,8 @@
 """The batches of a run: a function of the data, the pipeline, the batch size and the seed, whoever loads them.
 
+Batches are whole when they leave the loading processes, voxels included: the networks' device voxelizes nothing, and
+all networks that look at a batch see the same voxels.
+
 A sample is named by its epoch and its number in the data set, and drawn from random streams of its own. So it does not
 matter how many processes load, how many train, or where a run was continued; what the network draws meanwhile changes
 no sample, and loading changes nothing that the network draws.
@@ -12,17 +15,16 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_dist_info
+from mmengine.model import BaseDataPreprocessor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from trainables.features import Batch
 from trainables.ops.setup import bridge
 from trainables.training.seeds import order_of, random_streams, sample_seed
 
 bridge.install()  # before mmdet3d is imported
 
-from mmdet3d.registry import DATASETS  # noqa: E402
-
-VALIDATION_SEED = 0
-"""Of every run's validation: all runs are validated on the same points, where a pipeline draws some of them."""
+from mmdet3d.registry import DATASETS, MODELS  # noqa: E402
 
 
 class Draw(NamedTuple):
@@ -64,10 +66,7 @@ class Order(Sampler[Draw]):
         self.rank = rank
         self.processes = processes
         self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch whose order comes next, from 0; mmengine calls this before each."""
-        self.epoch = epoch
+        """Whose order comes next."""
 
     def __len__(self) -> int:
         return math.ceil(self.samples / self.processes)
@@ -79,16 +78,41 @@ class Order(Sampler[Draw]):
         return (Draw(self.epoch, number) for number in order[self.rank :: self.processes])
 
 
+class Prepared:
+    """Puts samples together to what a detector takes, on the CPU."""
+
+    def __init__(self, preprocessor: Any, *, training: bool) -> None:
+        """Build mmdet3d's preprocessor.
+
+        Args:
+            preprocessor: its config, `model.data_preprocessor`.
+            training: whether it makes as many voxels as in training, or as in a test.
+        """
+        self.preprocessor = MODELS.build(preprocessor).train(training)
+
+    def __call__(self, samples: list[Any]) -> dict[str, Any]:
+        """`inputs` (points, voxels) and `data_samples`."""
+        return self.preprocessor(pseudo_collate(samples), self.preprocessor.training)
+
+
 class Stream:
     """The batches of one loader's config, epoch by epoch."""
 
     def __init__(
-        self, config: Any, seed: int, *, workers: int, rank: int | None = None, processes: int | None = None
+        self,
+        config: Any,
+        preprocessor: Any,
+        seed: int,
+        *,
+        workers: int,
+        rank: int | None = None,
+        processes: int | None = None,
     ) -> None:
         """Build the dataset; where several processes train one run, for this process's share.
 
         Args:
             config: of a loader as mmdet3d writes it, laid on the data: dataset, sampler.shuffle, batch_size, drop_last.
+            preprocessor: the detector's `model.data_preprocessor`.
             seed: of the order and of all samples.
             workers: processes that load; 0 loads in this one.
             rank: of this process, and
@@ -98,6 +122,7 @@ class Stream:
         with random_streams(sample_seed(seed, 0, 0)):  # datasets and transforms that draw when they are built
             dataset = DATASETS.build(config.dataset)
             dataset.full_init()
+        self.samples = Samples(dataset, seed)
         self.order = Order(
             len(dataset),
             seed,
@@ -106,17 +131,23 @@ class Stream:
             processes=processes or known_processes,
         )
         self.loader: DataLoader[Any] = DataLoader(
-            Samples(dataset, seed),
+            self.samples,
             batch_size=config.batch_size,
             sampler=self.order,
             num_workers=workers,
-            collate_fn=pseudo_collate,
+            collate_fn=Prepared(preprocessor, training=config.sampler.shuffle),
             drop_last=config.get("drop_last", False),
             generator=torch.Generator(),  # else it draws from the training process's stream
+            pin_memory=torch.cuda.is_available(),
         )
-        """For an mmengine Runner, which tells `order` the epoch."""
 
-    def epoch(self, number: int) -> Iterator[dict[str, Any]]:
-        """The batches of an epoch (from 0), as mmdet3d's data preprocessors take them."""
-        self.order.set_epoch(number)
-        return iter(self.loader)
+    def __len__(self) -> int:
+        """Steps of an epoch, of this process."""
+        return len(self.loader)
+
+    def epoch(self, number: int, device: torch.device) -> Iterator[Batch]:
+        """The batches of an epoch (from 0), moved to a device."""
+        self.order.epoch = number
+        move = BaseDataPreprocessor(non_blocking=True).to(device).cast_data
+        for batch in self.loader:
+            yield Batch(move(batch["inputs"]), move(batch["data_samples"]))

@@ -1,108 +1,120 @@
-"""Student, frozen teacher and distiller as one mmengine model.
+"""One run in training: what it alone owns, while batches and teacher serve others too.
 
-The batch is preprocessed (and voxelized) once and both networks see the same voxels. A step of a taught student is
-two pieces: the teacher's pass over the batch (`teaching.features`), and the student's own losses together with the
-distillation terms (`taught`), which see the teacher's features only. The teacher is no submodule: it is in no state
-dict, no optimizer and no checkpoint, and it never changes.
+Its detector and adapters, their optimizer and schedule, its random streams, its journal and its checkpoint. What it
+does depends on none of its neighbors, so it may join them, leave them and go on alone after any epoch.
 """
 
-import copy
-from typing import Any
+from pathlib import Path
+from time import perf_counter
 
-import torch
-from mmengine.model import BaseModel
-from torch import Tensor, nn
+from mmengine.dist import all_reduce_params, is_distributed, is_main_process
 
-from trainables.detectors import DetectorSpec
-from trainables.distillers import Distiller
-from trainables.features import Batch, Features
-from trainables.training.reader import Reader
-from trainables.training.teaching import Teaching, probe
+from study.nouns.config import TrialConfig
+from study.nouns.records import EpochRecord
+from trainables import detectors
+from trainables.features import Batch, Made, uses
+from trainables.training.building import build_model
+from trainables.training.checkpoints import latest
+from trainables.training.checkpoints.latest import SoFar
+from trainables.training.checkpoints.writing import export_detector
+from trainables.training.clipping import tally_of
+from trainables.training.epochs import Journal, Trained
+from trainables.training.processes.shared_step import shared
+from trainables.training.schedule import Schedule, lay_schedule
+from trainables.training.seeds import OwnStreams
+from trainables.training.student_model import StudentModel, parameter_count
+from trainables.training.teaching import Teaching
 
 
-class StudentModel(BaseModel):
-    """A detector in training, alone or under a teacher. Predicts with the detector alone."""
+class Student:
+    """A run, built and where its newest checkpoint left it."""
 
-    def __init__(self, student: BaseModel) -> None:
-        super().__init__(data_preprocessor=student.data_preprocessor)
-        self.student = student
-        self.distiller: Distiller | None = None
-        self.average: Any = None
-        """Exponential moving average of the student, where a method takes that for its teacher."""
-
-    def distill(self, teacher: BaseModel, spec: DetectorSpec, method: type[Distiller], parameters: Any) -> None:
-        """Put the student under a teacher, which is frozen and joins it on its device.
-
-        A probe of both networks shapes the adapters. It runs where training will run: a detector may have no operators
-        elsewhere, so the student has to be there already.
+    def __init__(self, config: TrialConfig, folder: Path, teaching: Teaching | None, steps: int) -> None:
+        """Build it.
 
         Args:
-            teacher: a trained detector of the student's family.
-            spec: the family.
-            method: the distillation method.
-            parameters: its complete hyper-parameters.
+            config: the run, its parameters complete.
+            folder: where the run keeps its files.
+            teaching: of the trained detector that it learns from, on its device; None where it learns alone.
+            steps: of an epoch.
+
+        Raises:
+            InputError: unknown names, a range that does not fit, mixed precision without a GPU.
         """
-        names = method.reads_with(parameters)
-        device = self.device
-        teacher.to(device).eval()
-        self.student.eval()
-        batch = probe(self.student, spec.columns)
-        shapes = [Reader(network, spec, names).features(batch) for network in (self.student, teacher)]
-        self.student.train()
-        self.distiller = method(parameters, *shapes).to(device)
-        mode = self.distiller.teacher_mode
-        if mode == "average":
-            teacher = self.average = copy.deepcopy(self.student)
-            self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
-        self.__dict__["reader"] = Reader(self.student, spec, names)
-        # Not an attribute that torch sees: the teacher is in no state dict and in no optimizer.
-        self.__dict__["teacher"] = Teaching(teacher, spec, names, mode)
+        self.config, self.folder = config, folder
+        training, spec = config.training, detectors.load(config.detector.name)
+        cfg = spec.load(config.detector, teacher=config.method == "teacher")
+        lay_schedule(cfg, training)
+        self.model: StudentModel = build_model(config, cfg.model, teaching)
+        self.network = shared(self.model, spec, sync_batch_norm=training.sync_batch_norm)
+        self.schedule = Schedule(cfg, self.network, steps)
+        if training.clip_adapters_apart and self.model.distiller is not None:
+            self.schedule.optimizer.apart = list(self.model.distiller.parameters())
+        self.streams = OwnStreams(config.seed)
+        self.used: list[Made] = []
+        """What its last step used of what is made once for all."""
+        checkpoint = latest.load(folder)
+        self.journal = Journal(checkpoint["meta"]["so_far"] if checkpoint else SoFar())
+        if checkpoint:
+            self.model.load_state_dict(checkpoint["state_dict"])
+            self.schedule.resume(checkpoint)
 
     @property
-    def device(self) -> torch.device:
-        """Where the student is."""
-        return next(self.student.parameters()).device
+    def done(self) -> int:
+        """Epochs that are behind it."""
+        return len(self.journal.epochs)
 
-    def forward(self, inputs: dict[str, Any], data_samples: list[Any] | None = None, mode: str = "tensor") -> Any:
-        """mmengine's three modes; only `loss` knows the teacher."""
-        if mode != "loss" or self.distiller is None:
-            return self.student(inputs, data_samples, mode)
-        if self.average is not None:
-            self._follow_student()
-        batch = Batch(inputs, data_samples or [])
-        return self.taught(batch, self.teacher.features(batch))
+    @property
+    def is_due(self) -> bool:
+        """Whether it is validated after the epoch under way."""
+        training, epoch = self.config.training, self.done + 1
+        return epoch % training.validate_every == 0 or epoch == training.epochs
 
-    def taught(self, batch: Batch, teacher: Features) -> dict[str, Any]:
-        """The student's own losses and the method's terms, given what the teacher says of the batch."""
-        assert self.distiller is not None, "only a student under a teacher is taught"
-        ours, losses = self.reader.features_and_losses(batch, self.distiller.supervise(teacher, batch))
-        return {**losses, **self.distilled(ours, teacher, batch)}
+    def begin(self) -> None:
+        """Its next epoch begins."""
+        self.journal.begin()
+        self.network.train()
+        seed = self.streams.start(self.done)
+        if (method := self.model.distiller) is not None:
+            method.generator.manual_seed(seed)
+            method.epoch, method.epochs = self.done, self.config.training.epochs
 
-    def distilled(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
-        """The method's terms, in float32 also where the networks run in mixed precision."""
-        with torch.autocast(self.device.type, enabled=False):
-            return self.distiller(student, teacher, batch)  # type: ignore[misc]
+    def step(self, batch: Batch) -> None:
+        """Learn from one batch.
 
-    def _follow_student(self) -> None:
-        """Average the parameters, not the buffers, after every step (SE-SSD's trainer; its weight of the past:
-        the share of steps before this one, at most 0.999)."""
-        weight = (1 / (self.steps + 1)).clamp(min=1e-3)
-        means, now = ([value.data for value in net.parameters()] for net in (self.average, self.student))
-        changes = torch._foreach_sub(now, means)
-        torch._foreach_mul_(changes, weight)
-        torch._foreach_add_(means, changes)
-        self.steps += 1
+        Raises:
+            DivergedError: the loss is not finite.
+        """
+        start = perf_counter()
+        with self.streams.resumed(), uses() as self.used:
+            with self.schedule.optimizer.optim_context(self.network):
+                losses = self.network(batch)
+            loss, terms = self.model.student.parse_losses(losses)
+            self.schedule.step(loss)
+        self.journal.losses.add(terms, self.done + 1)
+        took = perf_counter() - start
+        self.journal.stepped(took - sum(made.seconds for made in self.used if made.start >= start))
 
-    def init_weights(self) -> None:
-        """Nothing: the student was initialized when it was built, from the run's seed alone, for every method alike."""
+    def end_steps(self) -> None:
+        """All batches of the epoch are behind it."""
+        self.schedule.end_epoch()
+        if is_distributed():
+            all_reduce_params(self.network.buffers(), op="mean")
 
-    def _apply(self, fn: Any, recurse: bool = True) -> "StudentModel":
-        """Move the teacher along when the model moves to a device."""
-        if self.distiller is not None:
-            self.teacher.network._apply(fn)
-        return super()._apply(fn, recurse)
+    def close(self, metrics: dict[str, float]) -> EpochRecord:
+        """The epoch is over: keep a checkpoint, and say what is to be told of it."""
+        record = self.journal.close(metrics, tally_of(self.schedule.optimizer))
+        if is_main_process():
+            state = self.model.state_dict()  # not copied: it carries the version of sparse kernels' layout
+            for name, tensor in state.items():
+                state[name] = tensor.cpu()
+            latest.write(self.folder, self.journal.so_far, {"state_dict": state, **self.schedule.state()})
+        return record
 
-
-def parameter_count(network: nn.Module) -> int:
-    """Trainable numbers of a network."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    def finish(self) -> Trained:
+        """The last epoch is over: export the detector, and say what the training leaves."""
+        network, so_far = self.model.student, self.journal.so_far
+        if is_main_process():
+            export_detector(self.config, network, self.folder)
+        facts = {"params_m": parameter_count(network) / 1e6, "steps": float(so_far.steps), **so_far.gradients.facts}
+        return Trained(epochs=so_far.epochs, facts=facts, peak_memory_mb=so_far.peak_memory_mb)

@@ -1,11 +1,11 @@
-"""One pass of a frozen teacher: features that depend on the batch and on nothing else.
+"""The pass of a frozen teacher over a batch: what it says depends on the batch and on nothing else.
 
-Neither the student nor the method takes part in it, and it leaves batch and teacher as they were. So one pass can
-serve every student that learns from the same batch.
+Neither students nor methods take part in it, and it leaves batch and teacher as they were. So one pass serves every
+student that learns from the same batch; those whose methods want another batch norm of their teacher share another.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from mmengine.model import BaseModel
@@ -13,31 +13,43 @@ from torch import nn
 
 from trainables.detectors import DetectorSpec
 from trainables.features import Batch, Features
+from trainables.training.machine import wait
 from trainables.training.reader import Reader
+
+Lesson = tuple[str, Iterable[str]]
+"""How a method wants its teacher to run (`Distiller.teacher_mode`), and the fields of `Features` that it reads."""
 
 
 class Teaching:
     """A teacher, frozen, and what is read from it."""
 
-    def __init__(self, network: BaseModel, spec: DetectorSpec, names: Iterable[str], mode: str = "eval") -> None:
-        """Freeze `network`.
+    def __init__(self, network: BaseModel, spec: DetectorSpec) -> None:
+        """Freeze `network`, a trained detector of the family `spec`."""
+        self.network = network.requires_grad_(False)
+        self.spec = spec
+        self.readers: dict[str, Reader] = {}
 
-        Args:
-            network: a trained detector.
-            spec: its family.
-            names: fields of `Features`.
-            mode: `Distiller.teacher_mode`.
-        """
-        self.network = network.requires_grad_(False).train(mode == "average")
-        self.reader = Reader(network, spec, names)
-        self.mode = mode
+    def attended_by(self, lessons: Iterable[Lesson]) -> None:
+        """Read for these methods from now on, and no further than one of them needs."""
+        names: dict[str, dict[str, None]] = {}
+        for mode, read in lessons:
+            names.setdefault(mode, {}).update(dict.fromkeys(read))
+        self.readers = {mode: Reader(self.network, self.spec, read) for mode, read in names.items()}
 
-    def features(self, batch: Batch) -> Features:
-        """What the teacher says of a batch, without gradient."""
-        if self.mode != "train":
-            return self.reader.features(batch)
-        with batch_statistics(self.network):
-            return self.reader.features(batch)
+    def attended_by_too(self, lesson: Lesson) -> None:
+        """Read for one method more."""
+        self.attended_by([*((mode, reader.readings) for mode, reader in self.readers.items()), lesson])
+
+    def features(self, batch: Batch, mode: str) -> Features:
+        """What the teacher says of a batch, without gradient; of a batch that it has seen, what it said then."""
+        return batch.once((self, mode), lambda: self._pass(batch, mode))
+
+    def _pass(self, batch: Batch, mode: str) -> Features:
+        self.network.train(mode == "average")
+        with batch_statistics(self.network) if mode == "train" else nullcontext():
+            features = self.readers[mode].features(batch)
+        wait()  # for the clock
+        return features
 
 
 @contextmanager

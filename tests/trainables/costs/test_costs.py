@@ -16,8 +16,8 @@ from study.nouns.config import DetectorConfig, TrialConfig
 from trainables.costs import measuring, paper_way
 from trainables.costs.counting import count
 from trainables.datasets.kitti import root as kitti
-from trainables.training.runner import build_detector
-from trainables.training.student import parameter_count
+from trainables.training.building import build_detector
+from trainables.training.student_model import parameter_count
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PAPER = [(name, ratio) for name in ("pointpillars", "second") for ratio in (1, 4, 16)]

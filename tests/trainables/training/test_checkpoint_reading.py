@@ -10,8 +10,8 @@ from torch import nn
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from tests.trainables.small_detectors import small
+from trainables.training.building import build_detector
 from trainables.training.checkpoints.reading import load_weights, read_weights
-from trainables.training.runner import build_detector
 
 
 class Sparse(nn.Module):

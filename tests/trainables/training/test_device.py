@@ -9,11 +9,11 @@ import torch
 
 from study.nouns.config import TrialConfig
 from tests.fake_accelerator import DEVICE, FakeAccelerator
-from tests.trainables.small_detectors import scans, small
+from tests.trainables.small_detectors import prepared, scans, small
 from trainables import detectors, distillers
-from trainables.training import runner
-from trainables.training.runner import build_detector, build_model
-from trainables.training.student import StudentModel
+from trainables.training import building
+from trainables.training.building import build_detector, build_model, build_teacher
+from trainables.training.student_model import StudentModel
 from trainables.training.teaching import Teaching, batch_statistics, probe
 
 SMALL_GRAPHS = {"samples": 64, "neighbors": 8}
@@ -39,7 +39,8 @@ def built(family: str, teacher) -> StudentModel:
     spec = detectors.load(family)
     parameters = distillers.load("pointdistiller").complete(SMALL_GRAPHS, spec.kind)
     config = TrialConfig(method="pointdistiller", parameters=parameters, detector=small(family))
-    return build_model(config, spec.load(config.detector, teacher=False).model, teacher)
+    teaching = Teaching(build_teacher(config, teacher), spec)
+    return build_model(config, spec.load(config.detector, teacher=False).model, teaching)
 
 
 def step(model: StudentModel, family: str) -> dict[str, float]:
@@ -50,8 +51,7 @@ def step(model: StudentModel, family: str) -> dict[str, float]:
     if hasattr(model.student, "roi_head"):
         model.student.roi_head.bbox_sampler.num = 8
     model.train()
-    batch = model.data_preprocessor(scans(family, [900, 700]), True)
-    loss, values = model.parse_losses(model(batch["inputs"], batch["data_samples"], "loss"))
+    loss, values = model.student.parse_losses(model(prepared(model.student, scans(family, [900, 700]))))
     loss.backward()
     return {name: value.item() for name, value in values.items()}
 
@@ -61,9 +61,9 @@ def test_a_distilled_run_is_built_and_steps_where_the_cpu_has_no_operators(lite,
     expected = step(built(family, teacher_of(family)), family)
     assert expected["kd_loss"] > 0
     with FakeAccelerator():
-        monkeypatch.setattr(runner, "device", lambda: DEVICE)
+        monkeypatch.setattr(building, "device", lambda: DEVICE)
         model = built(family, teacher_of(family))
-        networks = (model.student, model.teacher.network, model.distiller)
+        networks = (model.student, model.teaching.network, model.distiller)
         assert {p.device for network in networks for p in network.parameters()} == {DEVICE}
         assert step(model, family) == pytest.approx(expected, rel=1e-4)
 
@@ -76,7 +76,7 @@ def test_a_teacher_that_is_probed_before_the_student_has_moved_is_caught(lite, f
     networks = [build_detector(config, teacher=teacher) for teacher in (False, True)]
     parameters = method.Parameters(**method.complete(SMALL_GRAPHS, spec.kind))
     with FakeAccelerator(), pytest.raises(RuntimeError, match="is not implemented on cpu"):
-        StudentModel(networks[0]).distill(networks[1], spec, method, parameters)
+        StudentModel(networks[0], spec).distill(Teaching(networks[1], spec), method, parameters)
 
 
 def teacher_with_moments() -> torch.nn.Module:
@@ -90,13 +90,16 @@ def teacher_with_moments() -> torch.nn.Module:
 def test_a_teacher_with_statistics_of_the_batch_is_the_teacher_it_was_after_its_pass():
     network, spec = teacher_with_moments(), detectors.load("pointpillars")
     before = copy.deepcopy(network.state_dict())
-    running, own = (Teaching(network, spec, ["neck"], mode) for mode in ("eval", "train"))
-    batch = probe(network, spec.columns)
-    first = running.features(batch).neck.values
-    with_statistics = own.features(batch).neck.values
+    teaching = Teaching(network, spec)
+    teaching.attended_by([("eval", ["neck"]), ("train", ["neck"])])
+
+    def neck(mode: str) -> torch.Tensor:
+        return teaching.features(probe(network, spec.columns), mode).neck.values
+
+    first, with_statistics = neck("eval"), neck("train")
     assert not torch.allclose(first, with_statistics)
-    assert torch.equal(running.features(batch).neck.values, first), "students with either teacher cannot share it"
-    assert torch.equal(own.features(batch).neck.values, with_statistics)
+    assert torch.equal(neck("eval"), first), "students with either teacher cannot share it"
+    assert torch.equal(neck("train"), with_statistics)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 

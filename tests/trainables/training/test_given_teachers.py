@@ -17,8 +17,8 @@ from tests.trainables.small_detectors import small
 from trainables import detectors
 from trainables import run as one_run
 from trainables.training import given_teacher
+from trainables.training.building import build_detector
 from trainables.training.checkpoints.reading import read_weights
-from trainables.training.runner import build_detector
 
 from mmdet3d.apis import init_model  # isort: skip  after the operators
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import two_processes
-from small_detectors import scans
+from small_detectors import prepared, scans
 
 from trainables import distillers
 
@@ -30,10 +30,10 @@ def test_terms_in_mixed_precision_are_those_of_the_same_features_in_float32(meth
     seen: dict[str, Any] = {}
     fresh = copy.deepcopy(model.distiller)  # a method may remember what it has seen
     model.distiller.register_forward_hook(lambda module, inputs, terms: seen.update(inputs=inputs, terms=terms))
-    batch = model.data_preprocessor(scans("pointpillars", [900, 700]), True)
+    batch = prepared(model.student, scans("pointpillars", [900, 700]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         convolved = model.student.backbone.blocks[0][0](torch.ones(1, 8, 8, 8))
-        model(batch["inputs"], batch["data_samples"], mode="loss")
+        model(batch)
     assert convolved.dtype == torch.bfloat16, "nothing was in mixed precision"
     student, teacher, _ = seen["inputs"]
     floating = [tensor for tensor in tensors([student, teacher]) if tensor.is_floating_point()]

@@ -1,23 +1,23 @@
 """What a run counts beside its losses, what survives a kill, and runs of unusual length."""
 
+import re
 from typing import Any
 
 import pytest
 import tiny_run
 import torch
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-from study.nouns.errors import RunFailedError
+from study.nouns.assignment import Assignment
 from study.nouns.records import StudyFiles
 from tests.fake_accelerator import DEVICE, FakeAccelerator
 from trainables import run as one_run
 from trainables.datasets import ready
+from trainables.features import Batch
+from trainables.training import alone, cohort
 from trainables.training.checkpoints import latest
 from trainables.training.clipping import CountedOptimWrapper
 from trainables.training.failing import DivergedError
 from trainables.training.losses import EpochLosses
-from trainables.training.runner import build_runner
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_run_killed_between_its_last_epoch_and_its_record_knows_its_steps_memo
     with pytest.raises(KeyboardInterrupt):
         one_run.run(run, files, tell=die)
     assert files.record(run.key) is None
-    before = latest.read(files.run(run.key))
+    before = latest.load(files.run(run.key))["meta"]["so_far"]
     assert before.peak_memory_mb > 100
     told: list[Any] = []
     record = one_run.run(run, files, tell=told.append)
@@ -46,47 +46,46 @@ def test_a_run_killed_between_its_last_epoch_and_its_record_knows_its_steps_memo
     assert 0 <= record.facts["clipped_share"] <= 1
 
 
-class Clock(Hook):
-    """What a method knows of the time, and the learning rate, at every step."""
+class Clock:
+    """What a method knows of the time, and the learning rate, at every step of a run that trains."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: StudyFiles, folder, **changes) -> None:
         self.times: list[tuple[int, int]] = []
         self.rates: list[float] = []
+        run = tiny_run.config(**changes)
+        teacher, _ = one_run.teacher_checkpoint(run, files)
+        trained = cohort.Cohort({folder: run}, ready.ensure(run.dataset, files), teacher, alone.Alone(lambda e: None))
+        (self.student,) = trained.students.values()
+        self._step, self.student.step = self.student.step, self.step
+        trained.train()
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        if runner.model.distiller is not None:
-            self.times.append((runner.model.distiller.epoch, runner.model.distiller.epochs))
-        self.rates.append(runner.optim_wrapper.get_lr()["lr"][0])
-
-
-def listened(files: StudyFiles, folder, **changes) -> tuple[Runner, Clock]:
-    run = tiny_run.config(**changes)
-    teacher, _ = one_run.teacher_checkpoint(run, files)
-    runner, _ = build_runner(run, ready.ensure(run.dataset, files), folder, teacher, lambda epoch: None)
-    runner.register_hook(clock := Clock())
-    runner.train()
-    return runner, clock
+    def step(self, batch: Batch) -> None:
+        if (method := self.student.model.distiller) is not None:
+            self.times.append((method.epoch, method.epochs))
+        self.rates.append(self.student.schedule.optimizer.get_lr()["lr"][0])
+        self._step(batch)
 
 
 def test_a_method_knows_how_far_its_training_is(files, tmp_path):
     method = {"method": "pointdistiller", "parameters": {"samples": 64, "neighbors": 8}}
     teacher = one_run.resolve(tiny_run.config(**method).teacher_run())
     one_run.run(teacher, files.teachers())
-    runner, clock = listened(files, tmp_path, **method, training__clip_adapters_apart=True)
+    clock = Clock(files, tmp_path, **method, training__clip_adapters_apart=True)
     assert clock.times == [(0, 2), (0, 2), (1, 2), (1, 2)]
     assert clock.rates[0] != clock.rates[-1]
-    assert list(map(id, runner.optim_wrapper.apart)) == list(map(id, runner.model.distiller.parameters())) != []
+    adapters = list(clock.student.model.distiller.parameters())
+    assert list(map(id, clock.student.schedule.optimizer.apart)) == list(map(id, adapters)) != []
 
 
 def test_a_run_of_one_step_trains_with_its_learning_rate(files, tmp_path):
-    runner, clock = listened(files, tmp_path, training__epochs=1, training__batch_size=6, training__learning_rate=0.02)
+    clock = Clock(files, tmp_path, training__epochs=1, training__batch_size=6, training__learning_rate=0.02)
     assert clock.rates == [0.02]
-    assert runner.iter == 1
+    assert clock.student.journal.so_far.steps == 1
 
 
 def test_the_last_smaller_batch_can_be_left_out(files, tmp_path):
-    runner, _ = listened(files, tmp_path, training__batch_size=4, training__epochs=3, training__drop_last=True)
-    assert runner.iter == 3
+    clock = Clock(files, tmp_path, training__batch_size=4, training__epochs=3, training__drop_last=True)
+    assert clock.student.journal.so_far.steps == 3
 
 
 def refusal(files: StudyFiles, **changes) -> str:
@@ -100,17 +99,15 @@ def test_a_run_without_a_whole_batch_is_refused(files):
     assert "no whole batch of 7 frames" in refusal(files, training__batch_size=7, training__drop_last=True)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="mixed precision runs here")
 def test_a_run_that_was_given_a_gpu_which_torch_does_not_see_fails_instead_of_training_on_the_cpu(files, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     run = tiny_run.config(training__epochs=7)
-    with pytest.raises(
-        RunFailedError, match=r"was given a GPU, but torch .* sees none: set the node up with `make gpu`"
-    ):
-        one_run.run(run, files, gpus=1)
-    assert files.record(run.key).status == "failed"
+    (record,) = one_run.run_together([Assignment(run, files, "", "row")], gpus=1)
+    assert re.search(r"was given a GPU, but torch .* sees none: set the node up with `make gpu`", record.error)
+    assert files.record(run.key) == record
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="mixed precision runs here")
 def test_mixed_precision_without_a_gpu_is_refused_in_words(files):
     assert refusal(files, training__amp=True).startswith("training.amp=true needs a GPU")
 

@@ -5,7 +5,6 @@ import random
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ import torch
 from study.nouns.records import StudyFiles
 from trainables import detectors
 from trainables.datasets import ready
-from trainables.training.runner import lay_data
+from trainables.features import Batch
+from trainables.training.building import lay_data
 from trainables.training.seeds import order_of, random_streams, sample_seed
 from trainables.training.stream import Stream
 
@@ -44,14 +44,14 @@ def stream(root: Path, family: str, seed: int = 3, workers: int = 0, batch: int 
     cfg = detectors.load(family).load(config.detector, teacher=False)
     lay_data(cfg, root, config)
     init_default_scope("mmdet3d")
-    return Stream(cfg.train_dataloader, seed, workers=workers, **share)
+    return Stream(cfg.train_dataloader, cfg.model.data_preprocessor, seed, workers=workers, **share)
 
 
-def tensors(batch: dict[str, Any]) -> list[torch.Tensor]:
+def tensors(batch: Batch) -> list[torch.Tensor]:
     """Every tensor of a batch, frame by frame: points, boxes, labels, and the frame's number."""
     return [
         content
-        for points, sample in zip(batch["inputs"]["points"], batch["data_samples"], strict=True)
+        for points, sample in zip(batch.inputs["points"], batch.samples, strict=True)
         for content in (
             points,
             sample.gt_instances_3d.bboxes_3d.tensor,
@@ -61,10 +61,14 @@ def tensors(batch: dict[str, Any]) -> list[torch.Tensor]:
     ]
 
 
+def epoch_of(stream: Stream, number: int = EPOCH) -> list[list[torch.Tensor]]:
+    return [tensors(batch) for batch in stream.epoch(number, torch.device("cpu"))]
+
+
 @cache
 def expected(root: Path, family: str) -> list[list[torch.Tensor]]:
     """An epoch, loaded by the process that trains."""
-    return [tensors(batch) for batch in stream(root, family).epoch(EPOCH)]
+    return epoch_of(stream(root, family))
 
 
 def same(one: list[list[torch.Tensor]], other: list[list[torch.Tensor]]) -> bool:
@@ -80,26 +84,35 @@ FAMILIES = detectors.names()
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("workers", [1, 4])
 def test_an_epoch_is_the_same_whoever_loads_it(root, family, workers):
-    assert same(
-        [tensors(batch) for batch in stream(root, family, workers=workers).epoch(EPOCH)], expected(root, family)
-    )
+    assert same(epoch_of(stream(root, family, workers=workers)), expected(root, family))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_voxels_are_made_by_who_loads_and_are_those_of_the_detectors_own_preprocessor(root, workers):
+    from mmdet3d.registry import MODELS
+
+    cfg = detectors.load("pointpillars").load(small_detectors.small("pointpillars"), teacher=True)
+    own = MODELS.build(cfg.model.data_preprocessor)
+    for batch in stream(root, "pointpillars", workers=workers).epoch(EPOCH, torch.device("cpu")):
+        points = {"points": batch.inputs["points"]}
+        theirs, ours = own({"inputs": points, "data_samples": None}, True)["inputs"]["voxels"], batch.inputs["voxels"]
+        assert theirs.keys() == ours.keys()
+        assert len(ours["coors"]) > 50
+        assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_epoch_is_the_same_after_others_and_after_other_draws(root, family):
     whole = stream(root, family)
     random.seed(5), np.random.seed(6), torch.manual_seed(7)
-    earlier = [tensors(batch) for batch in whole.epoch(0)]
+    earlier = epoch_of(whole, 0)
     assert not same(earlier, expected(root, family))
-    assert same([tensors(batch) for batch in whole.epoch(EPOCH)], expected(root, family))
+    assert same(epoch_of(whole), expected(root, family))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_processes_take_the_frames_of_one_that_takes_twice_as_many(root, family):
-    shares = [
-        [tensors(batch) for batch in stream(root, family, batch=1, rank=rank, processes=2).epoch(EPOCH)]
-        for rank in range(2)
-    ]
+    shares = [epoch_of(stream(root, family, batch=1, rank=rank, processes=2)) for rank in range(2)]
     together = [first + second for first, second in zip(*shares, strict=True)]
     assert same(together, expected(root, family))
 
@@ -110,7 +123,7 @@ def test_loading_draws_nothing_from_the_streams_of_the_training_process(root, wo
     states = []
     for _ in range(2):
         states.append((random.getstate(), np.random.get_state()[1:3], torch.get_rng_state().tolist()))
-        list(loaded.epoch(EPOCH))
+        epoch_of(loaded)
     assert states[0][0] == states[1][0]
     assert states[0][1][0].tolist() == states[1][1][0].tolist()
     assert states[0][1][1] == states[1][1][1]

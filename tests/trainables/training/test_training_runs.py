@@ -15,8 +15,8 @@ from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
 from trainables import run as one_run
 from trainables.datasets import ready
+from trainables.training.building import build_detector
 from trainables.training.checkpoints.reading import load_weights
-from trainables.training.runner import build_detector
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

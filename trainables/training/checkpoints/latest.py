@@ -1,16 +1,18 @@
 """The one checkpoint that a run continues from, and what it knows of the run besides weights.
 
 It is written by an atomic rename: a run killed at any moment continues from a whole epoch with everything that was
-known of it, and a run killed after its last epoch needs nothing but this file to be recorded.
+known of it, and a run killed after its last epoch needs nothing but this file to be recorded. Its parts have the names
+of mmengine's own checkpoints: `meta`, `state_dict`, `optimizer`, `param_schedulers`.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from mmengine.runner import Runner
 
 from study.nouns.frozen import Frozen
 from study.nouns.records import EpochRecord
+from trainables.training.checkpoints.whole import save
 from trainables.training.clipping import GradientTally
 
 
@@ -29,17 +31,23 @@ def latest(folder: Path) -> Path:
     return folder / "latest.pth"
 
 
-def read(folder: Path) -> SoFar:
-    """What the newest checkpoint of a run knows; of a run without one, nothing."""
+def load(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint of a run, on the CPU, with a `SoFar` in `meta.so_far`; of a run without one, None."""
     path = latest(folder)
     if not path.exists():
-        return SoFar()
-    return SoFar.model_validate(torch.load(path, map_location="cpu", weights_only=True)["meta"]["so_far"])
+        return None
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint["meta"]["so_far"] = SoFar.model_validate(checkpoint["meta"]["so_far"])
+    return checkpoint
 
 
-def write(runner: Runner, folder: Path, so_far: SoFar) -> None:
-    """Put a checkpoint in the place of the last one."""
+def write(folder: Path, so_far: SoFar, parts: dict[str, Any]) -> None:
+    """Put a checkpoint in the place of the last one.
+
+    Args:
+        folder: of the run.
+        so_far: what is known of it.
+        parts: `state_dict` and the others.
+    """
     meta = {"epoch": len(so_far.epochs), "iter": so_far.steps, "so_far": so_far.model_dump(mode="json")}
-    partial = folder / "latest.partial"
-    runner.save_checkpoint(str(partial.parent), partial.name, meta=meta)
-    partial.replace(latest(folder))
+    save({"meta": meta, **parts}, latest(folder))

@@ -4,8 +4,6 @@
 """
 
 import hashlib
-import os
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from trainables import detectors
+from trainables.training.checkpoints.whole import save
 
 
 def export_detector(config: TrialConfig, network: torch.nn.Module, folder: Path) -> None:
@@ -33,19 +32,7 @@ def export_detector(config: TrialConfig, network: torch.nn.Module, folder: Path)
     for name, tensor in state.items():
         state[name] = tensor.cpu()
     content: dict[str, Any] = {"meta": {"dataset_meta": {"classes": list(spec.classes)}, "key": config.key}}
-    whole = BytesIO()  # torch hides a full disk behind an error of its own
-    torch.save({**content, "state_dict": state}, whole)
-    partial = folder / "detector.partial"
-    with partial.open("wb") as file:  # on disk before the record that promises it
-        file.write(whole.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / "detector.pth")
-    entry = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(entry)
-    finally:
-        os.close(entry)
+    save({**content, "state_dict": state}, folder / "detector.pth")  # on disk before the record that promises it
 
 
 def digest_of(path: Path) -> str:

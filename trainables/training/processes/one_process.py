@@ -17,11 +17,11 @@ def main() -> int:
     threading.Thread(target=_end_with_the_trial, daemon=True).start()
     # Only now what takes seconds to import: a process that is still starting ends with its trial too.
     from study.nouns.records import EpochRecord
+    from trainables.training.alone import train
     from trainables.training.failing import reason_of
     from trainables.training.processes.shared_step import together
     from trainables.training.processes.starting import Task
     from trainables.training.run_log import quietly
-    from trainables.training.runner import train
 
     task = Task.model_validate_json(line)
     out = os.fdopen(os.dup(1), "w")  # the log takes the place of standard output

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import torch
 from mmengine.dist import all_reduce, is_distributed
-from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
 from trainables.detectors import DetectorSpec
 from trainables.ops.sync_batch_norm import CpuSyncBatchNorm
-from trainables.training.student import StudentModel
+from trainables.training.student_model import StudentModel
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, e.g. for the one that evaluates; one that died is seen at once."""
@@ -61,9 +60,8 @@ def shared(model: StudentModel, spec: DetectorSpec, *, sync_batch_norm: bool) ->
     if sync_batch_norm:
         for part in filter(None, (model.student, model.distiller)):
             (nn.SyncBatchNorm if cuda else CpuSyncBatchNorm).convert_sync_batchnorm(part)
-    return MMDistributedDataParallel(
-        model.cuda() if cuda else model,
-        device_ids=[torch.cuda.current_device()] if cuda else None,
+    return nn.parallel.DistributedDataParallel(
+        model,
         broadcast_buffers=False,
         # A method or a head may leave some of its parameters out for frames without rows or objects.
         find_unused_parameters=True,

@@ -51,7 +51,7 @@ class Task(Frozen):
 def train(
     config: TrialConfig, data: Path, folder: Path, teacher: Path | None, tell: Callable[[EpochRecord], None]
 ) -> Trained:
-    """Train one run in `config.training.devices` processes; arguments and result as of `runner.train`.
+    """Train one run in `config.training.devices` processes; arguments and result as of `alone.train`.
 
     Raises:
         InputError: there are fewer GPUs than processes.
