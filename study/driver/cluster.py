@@ -101,7 +101,7 @@ def require(resources: dict[str, float], hints: dict[str, str]) -> None:
     """
     if could_run(resources):
         return
-    nodes = [*living(), *_startable()]
+    nodes = places()
     largest = {name: max((node.holds.get(name, 0) for node in nodes), default=0) for name in resources}
     short = [name for name, amount in resources.items() if largest[name] < amount] or list(resources)
     wanted = ", ".join(f"{hints[name]}={resources[name]:g}" for name in short)
@@ -111,14 +111,19 @@ def require(resources: dict[str, float], hints: dict[str, str]) -> None:
 
 def could_run(resources: dict[str, float]) -> bool:
     """Whether a living node, or one that the cluster can start, holds a run that occupies so much."""
-    return any(node.fits(resources) for node in [*living(), *_startable()])
+    return any(node.fits(resources) for node in places())
+
+
+def places() -> list["Node"]:
+    """The nodes that are there, and as many more as the cluster can start."""
+    return [*living(), *_startable()]
 
 
 def settled(budget: Budget, devices: int, say: Callable[[str], None]) -> Budget:
     """The budget with its GPUs: where it leaves them open, one per device of a run if this Ray has GPUs, else none."""
     if budget.gpus_per_trial is not None:
         return budget
-    found = any(node.holds.get("GPU", 0) for node in [*living(), *_startable()])
+    found = any(node.holds.get("GPU", 0) for node in places())
     if found:
         say(f"GPUs are there: each run takes {devices} (budget.gpus_per_trial=0 trains on the CPU)")
     return budget.model_copy(update={"gpus_per_trial": float(devices if found else 0)})
@@ -163,4 +168,8 @@ def _startable() -> list[Node]:
     if is_own() or not bootstrap.exists():
         return []
     types = (yaml.safe_load(bootstrap.read_text()) or {}).get("available_node_types", {})
-    return [Node("", name, kind.get("resources", {})) for name, kind in types.items() if kind.get("max_workers", 0) > 0]
+    return [
+        Node("", name, kind.get("resources", {}))
+        for name, kind in types.items()
+        for _ in range(kind.get("max_workers", 0))
+    ]

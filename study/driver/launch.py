@@ -1,34 +1,37 @@
-"""From a StudySpec and a trainable to records, through Ray Tune: teachers, tuning, points, search.
+"""From a StudySpec and a trainable to records: one Ray, one Tuner, and the planner that it asks.
 
 Records are the truth: a run is finished when its record says so and its detector is there, and Tune's own state is
 scratch. So the driver, a node or a run may die at any moment, and the next launch does what is missing.
 
 A trainable is a function of Tune's config and keeps this contract:
-- it is called only for a run that is not over; `assignment.compose(config)` is that run;
-- it trains, going on from its own newest checkpoint in `files.run(key)`, and at every validation reports
+- `assignment.compose(config)` are the runs of a cohort, none of which is over;
+- it trains each, going on from its own newest checkpoint in `files.run(key)`, and at every validation of one reports
   `{metric, "epoch", "epochs", "key"}`; it leaves the detector in `files.checkpoint(key)` and then writes the RunRecord
-  itself: finished, or failed with the reason and raises.
+  itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ray import tune
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from study.driver import cluster
-from study.driver.no_run_without_record import RETRIES, Clock, Guard, TimeIsUpError, recorded, write_failure
-from study.driver.progress import Progress, run_of
+from study.driver.no_run_without_record import RETRIES, Clock, Guard, TimeIsUpError, recorded
+from study.driver.progress import Progress
+from study.driver.scheduling import Cohorts, Ended, Room, kind_of
 from study.driver.watch import NodesLostError, watching
-from study.nouns.assignment import carry, compose
-from study.nouns.promised import PlannedRun
+from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
-from study.nouns.spec import StudySpec
-from study.planning.missing import ended, finished, home, still_to_run
+from study.nouns.spec import Budget, StudySpec
+from study.planning.missing import still_to_run
 from study.planning.offered import Offered
-from study.planning.plan import check_devices, too_weak
+from study.planning.plan import check_devices
+from study.planning.planner import Kind, Planner
 from study.planning.same_study import check, only_driver
 from study.planning.study_state import Outcome, StudyState
 
@@ -62,7 +65,7 @@ def launch(
             and nothing is left behind.
     """
     state = StudyState(spec, offered, files)
-    phases = _Phases(state, say, force)
+    loop = _Loop(state, say, force)
     with only_driver(files), ExitStack() as ray:
         state.read()
         check(state.spec, state.plan(), files, resume)
@@ -71,23 +74,22 @@ def launch(
             state.begin(say)
         if not known or state.missing():
             ray.enter_context(_ray(address))
-            ray.enter_context(phases.watched())
+            ray.enter_context(loop.watched())
         if not known:
             state.begin(say)
-        stopped = phases.run()
+        stopped = loop.run()
     outcome = state.outcome(stopped)
     if stopped:
         say(f"stopped: {stopped}. Finished runs are kept; the same command with --resume goes on from here.")
     return outcome
 
 
-class _Phases:
-    """The four phases of a study on one Ray."""
+class _Loop:
+    """Everything that is missing of a study, on one Ray and through one Tuner."""
 
     def __init__(self, state: StudyState, say: Callable[[str], None], force: bool) -> None:
         self.state, self.say, self.force = state, say, force
         self.files, self.budget, self.metric = state.files, state.spec.budget, state.metric
-        self.trainable = recorded(state.offered.trainable)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -98,29 +100,27 @@ class _Phases:
         """
         self.budget = cluster.settled(self.budget, self.state.spec.base.training.devices, self.say)
         check_devices(self.budget, self.state.configs)
+        self.needs = needs(self.budget)
         hints = {"CPU": "budget.cpus_per_trial", "GPU": "budget.gpus_per_trial"}
-        cluster.require(self._resources(), hints)
+        cluster.require(self.needs["student"], hints)
         if still_to_run(self.state.needed, self.files):
-            cluster.require(self._resources(teacher=True), {**hints, "CPU": "budget.teacher_cpus"})
-        with watching(self.files.root, self._resources(), self.say) as self.watch:
+            cluster.require(self.needs["teacher"], {**hints, "CPU": "budget.teacher_cpus"})
+        with watching(self.files.root, self.needs["student"], self.say) as self.watch:
             yield
 
     def run(self) -> str | None:
-        """All phases; returns why they stopped early, or None."""
-        total = self.state.missing()
-        if not total:
+        """All that is missing; returns why it stopped early, or None."""
+        missing = self.state.missing()
+        if not missing:
             self.say("nothing is missing")
             return None
-        self.progress = Progress(total, self.metric.name, self.say, self.state.offered.called)
-        self.clock = Clock(self.files, self.budget.hours)
+        counts = (f"{count} {what}{'s' * (count != 1)}" for what, count in missing.items())
+        self.say(f"to run: {', '.join(counts)}")
+        progress = Progress(sum(missing.values()), self.metric.name, self.say, self.state.offered.called)
+        clock = Clock(self.files, self.budget.hours)
+        planner = Planner(self.state, force=self.force, say=self.say, given_up=progress.give_up)
         try:
-            self._fixed("teachers", self.state.needed, self._resources(teacher=True))
-            if unfit := self._unfit():
-                return unfit
-            self._tune()
-            self._fixed("points", self.state.students, self._resources())
-            if self.state.search is not None and self.state.search.left:
-                self._phase("search", self.state.search.left, self._resources(), search_alg=self.state.search.searcher)
+            self._tune(planner, [Guard(clock, self.watch, self.say)], progress)
         except KeyboardInterrupt:
             return "interrupted"
         except TimeIsUpError:
@@ -128,93 +128,51 @@ class _Phases:
         except NodesLostError as lost:
             return str(lost)
         finally:
-            self.clock.keep(at_once=True)
+            clock.keep(at_once=True)
             self.state.adopt()
             self.files.write_plan(self.state.plan())
-        self.say(self.progress.summary())
-        return None
+        self.say(progress.summary())
+        return next(iter(planner.unfit.values()), None)
 
-    def _tune(self) -> None:
-        """Round after round of all rows together, until every row has its weight, or a reason why it has none."""
-        while runs := [run for tuning in self.state.tunings for run in tuning.open]:
-            self._fixed("tuning", runs, self._resources())
-            self.state.read()
-            self.files.write_plan(self.state.plan())
-        for tuning in self.state.tunings:
-            if tuning.hopeless:
-                reason = f"none of {tuning.trials} tuning runs has a result: {tuning.tried[0].error}"
-                points = [run for run in self.state.points if run.label == tuning.row.label]
-                for run in still_to_run(points, self.files):
-                    carried = {"run": carry(run, self.files)}
-                    write_failure(carried, reason)
-                    self.progress.give_up(carried, reason)
-
-    def _unfit(self) -> str | None:
-        """Why there is no teacher to learn from: one has no result, or a result that is too low and not forced."""
-        for run in self.state.needed:
-            record = finished(run, self.files)
-            if record is None:
-                failed = ended(run, self.files)
-                return f"the teacher {run.config.key} failed ({failed.error if failed else 'no record'})"
-            weak = too_weak(run.config, record)
-            if weak and not self.force:
-                return weak
-            if weak:
-                self.say(f"forced: {weak.partition('. ')[0]}")
-        return None
-
-    def _resources(self, teacher: bool = False) -> dict[str, float]:
-        cpus = self.budget.teacher_cpus if teacher else self.budget.cpus_per_trial
-        gpus = self.budget.gpus_per_trial or 0
-        # A share of a GPU is for students that run side by side; the teacher has nobody to share with.
-        return {"CPU": cpus, "GPU": max(1.0, gpus) if teacher and gpus else gpus}
-
-    def _fixed(self, phase: str, runs: list[PlannedRun], resources: dict[str, float]) -> None:
-        """Run what has to be run of these runs; afterwards each of them has a record."""
-        runs = still_to_run(runs, self.files)
-        if not runs:
-            return
-        carried = [{"run": carry(run, home(run, self.files))} for run in runs]
-        self._phase(phase, len(runs), resources, param_space={"run": tune.grid_search([one["run"] for one in carried])})
-        for run, one in zip(runs, carried, strict=True):
-            if ended(run, self.files) is None:
-                write_failure(one, f"it left no record in {home(run, self.files).records} that this node could see")
-
-    def _phase(
-        self,
-        phase: str,
-        runs: int,
-        resources: dict[str, float],
-        param_space: dict[str, Any] | None = None,
-        search_alg: Any = None,
-    ) -> None:
-        self.progress.begin(phase, runs)
-        searched = search_alg is not None
+    def _tune(self, planner: Planner, guards: list[Callback], progress: Progress) -> None:
+        room = Room(self.needs, self.budget.concurrent)
+        needs_of = partial(_placed, self.needs)
         tuner = tune.Tuner(
-            tune.with_resources(self.trainable, {name.lower(): amount for name, amount in resources.items()}),
-            param_space=param_space or {},
+            tune.with_resources(recorded(self.state.offered.trainable), needs_of),
             tune_config=tune.TuneConfig(
-                metric=None if searched else self.metric.name,
-                mode=None if searched else self.metric.direction,
-                search_alg=search_alg,
-                num_samples=runs if searched else 1,
-                max_concurrent_trials=self.budget.concurrent,
-                reuse_actors=True,  # a worker pays its heavy imports once, not once per run
+                search_alg=Cohorts(planner, room),
+                num_samples=-1,
+                reuse_actors=True,  # a worker pays its heavy imports once, not once per cohort
                 trial_dirname_creator=_folder,
             ),
             run_config=tune.RunConfig(
-                name=f"{phase}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+                name=f"{datetime.now(UTC):%Y%m%d-%H%M%S}",
                 storage_path=str(self.files.tune),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
-                callbacks=[Guard(self.clock, self.watch, self.say), self.progress],
+                callbacks=[*guards, Ended(planner, room), progress],
             ),
         )
         tuner.fit()
 
 
+def needs(budget: Budget) -> dict[Kind, dict[str, float]]:
+    """What a cohort of students occupies, and what a teacher does."""
+    gpus = budget.gpus_per_trial or 0
+    # A share of a GPU is for cohorts that run side by side; the teacher has nobody to share with.
+    return {
+        "student": {"CPU": budget.cpus_per_trial, "GPU": gpus},
+        "teacher": {"CPU": budget.teacher_cpus, "GPU": max(1.0, gpus) if gpus else gpus},
+    }
+
+
+def _placed(needs: Mapping[Kind, Mapping[str, float]], tune_config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    wanted = needs[kind_of(compose(tune_config)[0].config.method)]
+    return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])
+
+
 def _folder(trial: Trial) -> str:
-    return f"{compose(run_of(trial.config)).config.key}-{trial.trial_id}"
+    return f"{compose(trial.config)[0].config.key}-{trial.trial_id}"
 
 
 @contextmanager

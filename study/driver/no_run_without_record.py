@@ -6,8 +6,8 @@ trainables that end without a word.
 
 import os
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
-from study.driver.progress import never_raises, record_of, run_of
+from study.driver.progress import never_raises
 from study.driver.watch import Watch
-from study.nouns.assignment import compose
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.assignment import Assignment, carry, compose
+from study.nouns.records import StudyFiles
+from study.planning.missing import fail
 
 ARRIVES_S = 10.0
 """How long the record of a run that has ended may take to be seen from here, on a network disk."""
@@ -78,65 +79,56 @@ class Guard(tune.Callback):
     @never_raises
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A run that ended well, and whose record is not where the driver reads, has no result."""
-        records, give_up = compose(run_of(trial.config)).files.records, time.monotonic() + ARRIVES_S
-        while record_of(trial.config) is None and time.monotonic() < give_up:
+        assigned, give_up = compose(trial.config), time.monotonic() + ARRIVES_S
+        while unrecorded(assigned) and time.monotonic() < give_up:
             time.sleep(0.2)
-            os.listdir(records)  # a network disk then asks its server what is new
-        if record_of(trial.config) is None:
+            os.listdir(assigned[0].files.records)  # a network disk then asks its server what is new
+        for one in unrecorded(assigned):
             node = (trial.last_result or {}).get("node_ip", "its node")
-            write_failure(trial.config, f"it ended on {node} without an error, and no record of it is in {records}")
+            fail(one, f"it ended on {node} without an error, and no record of it is in {one.files.records}")
 
     @never_raises
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tune gives a run up. Only a run that was killed, or never came to life, has no record by now."""
-        if record_of(trial.config) is None:
-            write_failure(trial.config, _reason(trial))
+        """Tune gives a cohort up. Only runs that were killed, or never came to life, have no record by now."""
+        for one in unrecorded(compose(trial.config)):
+            fail(one, _reason(trial))
 
     @never_raises
     def _keep_time(self) -> None:
         self.clock.keep()
 
 
+def unrecorded(assigned: Iterable[Assignment]) -> list[Assignment]:
+    """The runs without a record."""
+    return [one for one in assigned if one.files.record(one.config.key) is None]
+
+
 def recorded(trainable: Trainable) -> Trainable:
-    """What Tune calls, on a worker: a run that is over is answered from its record, and no run ends without one."""
+    """What Tune calls, on a worker: runs that are over are answered from their records, and none ends without one."""
 
     def run(tune_config: dict[str, Any]) -> None:
-        config, files, *_ = compose(run_of(tune_config))
-        record = files.record(config.key)
-        if record is not None and record.status == "failed":
-            raise RuntimeError(record.error)
-        if (done := files.finished(config.key)) is not None:
-            epochs = config.training.epochs
-            tune.report({**done.metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
+        open_, before = [], {}
+        for one in compose(tune_config):
+            key, epochs = one.config.key, one.config.training.epochs
+            record = before[key] = one.files.record(key)
+            if (done := one.files.finished(key)) is not None:
+                tune.report({**done.metrics, "key": key, "epoch": epochs, "epochs": epochs})
+            elif record is None or record.status == "finished":  # or it has lost its files
+                open_.append(one)
+        if not open_:
             return
+        reason = "the run ended without a record of its result"
         try:
-            trainable(run_of(tune_config))
-            if files.record(config.key) is None:
-                raise RuntimeError("the run ended without a record of its result")
+            trainable(carry(open_))
         except Exception as error:
-            left = files.record(config.key)
-            if left is None or left == record:  # what was there before is a result that has lost its files
-                write_failure(tune_config, _one_line(error))
-            raise
+            reason = _one_line(error)
+            traceback.print_exc()
+        for one in open_:
+            if one.files.record(one.config.key) == before[one.config.key]:
+                fail(one, reason)
+        tune.report({"over": len(open_)})  # Tune prints a line of its own about a trial that never reported
 
     return run
-
-
-def write_failure(tune_config: dict[str, Any], reason: str) -> None:
-    """Keep a failed record of the run that Tune carries under this config."""
-    config, files, label, role = compose(run_of(tune_config))
-    files.write(
-        RunRecord(
-            key=config.key,
-            study=files.study,
-            label=label,
-            role=role,
-            config=config,
-            status="failed",
-            error=reason,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-    )
 
 
 def _reason(trial: Trial) -> str:

@@ -11,10 +11,9 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from study.nouns.assignment import compose
+from study.nouns.assignment import Assignment, compose
 from study.nouns.config import TrialConfig
 from study.nouns.parameters import Called
-from study.nouns.records import RunRecord
 
 Names = Callable[[TrialConfig], Mapping[str, Called]]
 """How people call the values of a run, by dotted key."""
@@ -57,90 +56,100 @@ class Progress(Callback):
         self.called = called
         self.done = 0
         self.failed = 0
-        self._phase = ""
-        self._left = 0
+        self._open: dict[str, dict[str, Assignment]] = {}
+        """Runs under way, by cohort and key."""
         self._since: dict[str, float] = {}
-        self._durations: list[float] = []
-        self._running = 0
+        self._per_run: list[float] = []
+        """Seconds that each ended student took of its cohort's."""
+        self._done_of: dict[str, float] = {}
+        """Which part of its epochs a run had when it was last validated, by key."""
         self._lanes = 1
         self._began = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune stores its callbacks; where the lines go (a terminal, a test's list) stays with this process."""
-        return {**self.__dict__, "say": print, "called": nameless}
-
-    def begin(self, phase: str, runs: int) -> None:
-        """A new phase begins (teachers, points, search): its runs have their own durations."""
-        self._phase, self._left, self._since, self._durations, self._lanes = phase, runs, {}, [], 1
-        self.say(f"{phase}: {runs} run{'s' * (runs != 1)}")
+        """Tune stores its callbacks; what is shown, and where, stays with this process."""
+        return {}
 
     @never_raises
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A run starts, or starts again after its process died."""
+        """A cohort starts, or starts again after its process died."""
+        if trial.trial_id not in self._open:
+            assigned = compose(trial.config)
+            self._open[trial.trial_id] = {one.config.key: one for one in assigned}
+            if len(assigned) > 1:
+                self._line(f"{', '.join(self._name(one) for one in assigned)}: start together")
         self._since[trial.trial_id] = time.monotonic()
+        self._lanes = max(self._lanes, len(self._since))
 
     @never_raises
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A run was validated. Its last validation is left to `on_trial_complete`."""
-        self._running = sum(other.status == Trial.RUNNING for other in trials)
-        self._lanes = max(self._lanes, self._running)
-        if result.get("epoch", 0) < result.get("epochs", 0):
-            self._line(
-                f"{name_of(trial.config, self.called)}: {self._result(trial, result)}", self._left_s(trial, result)
-            )
+        """A run was validated, for the last time perhaps; others of its cohort may have failed meanwhile."""
+        self._look_for_ends(trial)
+        one = self._open.get(trial.trial_id, {}).get(str(result.get("key")))
+        if one is not None and result.get("epochs"):
+            self._done_of[one.config.key] = result["epoch"] / result["epochs"]
+        if one is not None and result.get("epoch", 0) < result.get("epochs", 0):
+            self._line(f"{self._name(one)}: {self._result(one, result, trial)}")
 
     @never_raises
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A run is finished, unless it left no record."""
-        record = record_of(trial.config)
-        if record is None or record.status == "failed":
-            self.on_trial_error(iteration, trials, trial)
-            return
-        line = f"{name_of(trial.config, self.called)}: {self._result(trial, trial.last_result or {})}"
-        self._end(trial, trials)
-        self._line(line, self._left_s())
+        """A cohort is over: each of its runs is finished, or has failed."""
+        self._look_for_ends(trial)
+        for one in self._open.pop(trial.trial_id, {}).values():
+            self.give_up(one, "it left no record, and none could be written for it")
+        self._since.pop(trial.trial_id, None)
 
     @never_raises
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A run failed for good."""
-        self._end(trial, trials)
-        self.failed += 1
-        record = record_of(trial.config)
-        reason = record.error if record and record.error else "it ended without a reason; see the run's log"
-        self._line(f"{name_of(trial.config, self.called)}: FAILED: {reason}", self._left_s())
+        """A cohort was given up."""
+        self.on_trial_complete(iteration, trials, trial)
 
     @never_raises
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A run's process died; Tune starts it again. A run that failed by itself is not worth a line yet."""
-        if record_of(trial.config) is None:
-            self._line(f"{name_of(trial.config, self.called)}: its process died; it is started again", None)
+        """A cohort's process died; Tune starts it again."""
+        names = ", ".join(self._name(one) for one in self._open.get(trial.trial_id, {}).values())
+        self._line(f"{names}: the process died; it is started again")
 
-    def give_up(self, tune_config: Mapping[str, Any], reason: str) -> None:
+    def give_up(self, assigned: Assignment, reason: str) -> None:
         """A run fails without having been started."""
         self.done += 1
         self.failed += 1
-        self._line(f"{name_of(tune_config, self.called)}: FAILED: {reason}", None)
+        self._line(f"{self._name(assigned)}: FAILED: {reason}")
 
     def summary(self) -> str:
         """The last line: how many runs, how many failed, how long it took."""
         took = duration(time.monotonic() - self._began)
         return f"{self.done - self.failed} runs finished, {self.failed} failed, in {took}"
 
-    def _end(self, trial: Trial, trials: list[Trial]) -> None:
-        self.done += 1
-        self._left -= 1
-        self._running = sum(other.status == Trial.RUNNING for other in trials if other is not trial)
-        seconds = self._seconds(trial)
-        self._since.pop(trial.trial_id, None)
-        if seconds >= BRIEF_S:
-            self._durations.append(seconds)
+    def _look_for_ends(self, trial: Trial) -> None:
+        """Say what has become of the runs of a cohort that have a record by now."""
+        cohort = self._open.get(trial.trial_id, {})
+        size = len(compose(trial.config))
+        for key, one in list(cohort.items()):
+            record = one.files.record(key)
+            if record is None:
+                continue
+            del cohort[key]
+            self.done += 1
+            if (seconds := self._seconds(trial)) >= BRIEF_S and one.config.method != "teacher":
+                self._per_run.append(seconds / size)
+            if record.status == "failed":
+                self.failed += 1
+                self._line(f"{self._name(one)}: FAILED: {record.error or 'without a reason; see its log'}")
+            else:
+                epochs = 0 if one.config.measures else one.config.training.epochs
+                last = {**record.metrics, "epoch": epochs, "epochs": epochs}
+                self._line(f"{self._name(one)}: {self._result(one, last, trial)}")
+
+    def _name(self, one: Assignment) -> str:
+        return name_of(one, self.called)
 
     def _seconds(self, trial: Trial) -> float:
         return time.monotonic() - self._since.get(trial.trial_id, time.monotonic())
 
-    def _result(self, trial: Trial, result: dict[str, Any]) -> str:
+    def _result(self, one: Assignment, result: Mapping[str, Any], trial: Trial) -> str:
         parts = []
         if result.get("epochs"):  # a given teacher is validated without one
             parts.append(f"epoch {result.get('epoch', 0)}/{result['epochs']}")
@@ -148,54 +157,46 @@ class Progress(Callback):
             parts.append(f"{self.metric} {result[self.metric]:.1f}")
         return f"{', '.join(parts)} ({duration(self._seconds(trial))})"
 
-    def _left_s(self, current: Trial | None = None, result: dict[str, Any] | None = None) -> float | None:
-        """Seconds until this phase ends: mean duration of a run (or the current one's, extrapolated) x runs left."""
-        if self._durations:
-            per_run = sum(self._durations) / len(self._durations)
-        elif current is not None and result and result.get("epoch"):
-            per_run = self._seconds(current) * result["epochs"] / result["epoch"]
-        else:
+    def _left_s(self) -> float | None:
+        """Seconds until the last run ends, as long as students take so far; None before one has been validated."""
+        now, known = time.monotonic(), list(self._per_run)
+        for name, runs in self._open.items():
+            parts = [
+                self._done_of[key]
+                for key, one in runs.items()
+                if self._done_of.get(key) and one.config.method != "teacher"
+            ]
+            if parts and name in self._since:
+                known.append((now - self._since[name]) * len(parts) / sum(parts) / len(runs))
+        if not known:
             return None
-        now = time.monotonic()
-        spent = sum(min(now - since, per_run) for since in self._since.values())
-        return max(0.0, per_run * self._left - spent) / min(self._lanes, max(1, self._left))
+        per_run = sum(known) / len(known)
+        spent = sum(min(now - since, per_run * len(self._open.get(name, {}))) for name, since in self._since.items())
+        return max(0.0, per_run * (self.total - self.done) - spent) / self._lanes
 
-    def _line(self, text: str, left_s: float | None) -> None:
+    def _line(self, text: str) -> None:
         width = len(str(self.total))
         parts = [f"[{self.done:>{width}}/{self.total}] {text}"]
-        if self._running:
-            parts.append(f"{self._running} running")
-        if left_s is not None and self._left:
-            phase = "" if self.done + self._left >= self.total else f" of the {self._phase}"
-            parts.append(f"about {duration(left_s)}{phase} left")
+        if running := sum(map(len, self._open.values())):
+            parts.append(f"{running} running")
+        if (left_s := self._left_s()) is not None and self.done < self.total:
+            parts.append(f"about {duration(left_s)} left")
         self.say("; ".join(parts))
 
 
-def record_of(tune_config: Mapping[str, Any]) -> RunRecord | None:
-    """The record of the run that Tune carries under this config, or None."""
-    config, files, *_ = compose(run_of(tune_config))
-    return files.record(config.key)
-
-
-def run_of(tune_config: Mapping[str, Any]) -> dict[str, Any]:
-    """One run as an assignment; beside it Tune's config of a suggestion holds what Optuna varied, by dotted key."""
-    return dict(tune_config["run"])
-
-
-def name_of(tune_config: Mapping[str, Any], called: Names = nameless) -> str:
+def name_of(one: Assignment, called: Names = nameless) -> str:
     """What a line calls a run: its row and seed, or what was varied (`search LD + RL K 12 N 300 τ 2.1`)."""
-    run = run_of(tune_config)
-    if run["role"] == "tuning":
-        return f"tuning of {run['label']}: weight {run['trial']['parameters']['weight']:.3g}"
-    varied = {key: value for key, value in tune_config.items() if key != "run"}
+    config, varied = one.config, one.varied
+    if one.role == "tuning":
+        return f"tuning of {one.label}: weight {config.parameters['weight']:.3g}"
     if not varied:
-        return f"{run['label']} seed {run['trial']['seed']}"
-    names = called(compose(run).config)
+        return f"{one.label} seed {config.seed}"
+    names = called(config)
     symbols = {key: names[key].symbol if key in names else key.rpartition(".")[2] for key in varied}
     switches = [symbols[key] for key in names if varied.get(key) is True and names[key].switch]
     others = [key for key in varied if key not in names or not names[key].switch]
     values = [f"{symbols[key]} {_short(varied[key])}" for key in others]
-    return " ".join([run["label"], *([" + ".join(switches)] if switches else []), *values])
+    return " ".join([one.label, *([" + ".join(switches)] if switches else []), *values])
 
 
 def _short(value: Any) -> str:

@@ -37,8 +37,14 @@ class Budget(Frozen):
         description="null is one per training.devices where this Ray has GPUs, else 0; 0 trains on the CPU; a fraction "
         "shares a GPU between runs; more than one needs as many training.devices",
     )
-    teacher_cpus: float = Field(2, gt=0, description="the teacher trains alone, before its students")
-    concurrent: int | None = Field(None, ge=1, description="runs at once; null is as many as the resources hold")
+    teacher_cpus: float = Field(2, gt=0, description="what a teacher takes, which trains alone")
+    concurrent: int | None = Field(None, ge=1, description="cohorts at once; null is as many as the resources hold")
+    cohort: int | None = Field(
+        None,
+        ge=1,
+        description="runs that train together on one stream of batches and under one teacher; null is up to 16, spread "
+        "over what can run at once; 1 trains every run by itself",
+    )
     hours: float | None = Field(None, gt=0, description="wall-clock limit of the study; null is none")
 
     @model_validator(mode="after")

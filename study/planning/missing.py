@@ -7,7 +7,9 @@ record that cannot be read.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
+from study.nouns.assignment import Assignment
 from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 
@@ -31,3 +33,16 @@ def ended(run: PlannedRun, files: StudyFiles) -> RunRecord | None:
 def still_to_run(runs: Iterable[PlannedRun], files: StudyFiles) -> list[PlannedRun]:
     """The runs that have to run, each of them once."""
     return list({run.config.key: run for run in runs if ended(run, files) is None}.values())
+
+
+def assign(run: PlannedRun, files: StudyFiles) -> Assignment:
+    """A run as a trainable receives it."""
+    return Assignment(run.config, home(run, files), run.label, run.role)
+
+
+def fail(assigned: Assignment, reason: str) -> None:
+    """Keep a failed record of a run that could not write its own."""
+    config, files, label, role, _ = assigned
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    record = RunRecord(key=config.key, study=files.study, label=label, role=role, config=config, status="failed")
+    files.write(record.model_copy(update={"error": reason, "started": started}))

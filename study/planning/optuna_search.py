@@ -10,19 +10,16 @@ Optuna leaves three traps here (Optuna 5.0, Ray 2.60), each met below:
 
 import hashlib
 import json
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
-from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
 
-from study.nouns.assignment import carry, compose
+from study.nouns.assignment import Assignment
 from study.nouns.config import IDENTITY_VERSION, TrainingConfig, TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.metrics import Metric
@@ -36,7 +33,7 @@ from study.planning.search_space import Space, suggest
 REFUSED = "refused"
 """The attribute of an Optuna trial whose values cannot be a run together; its value says why."""
 TRIES = 100
-"""So many suggestions in a row may be refused before a search ends."""
+"""So many suggestions may be refused, or be answered already, in a row."""
 
 
 class Asked(NamedTuple):
@@ -59,63 +56,60 @@ class Asked(NamedTuple):
         return PlannedRun(role="search", label="search", config=config)
 
 
-class Search(NamedTuple):
-    """What is left of a search: the searcher for Tune, and how many runs it may still ask for."""
+class Search:
+    """A search under way: what Optuna suggests, and what became of it.
 
-    searcher: OptunaSearch | None
-    left: int
-    study: optuna.Study
-    promised: Promise
+    Of equal suggestions, as small spaces bring them, one is run and answers all.
 
-    def promise(self, files: StudyFiles) -> Promise:
+    Attributes:
+        left: how many more suggestions it may make.
+        study: Optuna's.
+    """
+
+    def __init__(self, study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles, promised: Promise) -> None:
+        self.study, self.left = study, _left(study, promised.runs)
+        self._asked, self._metric, self._files, self._promised = asked, metric, files, promised
+        self._open: dict[str, list[optuna.Trial]] = {}
+
+    def ask(self, most: int) -> list[Assignment]:
+        """Up to so many runs to start now; none where the search is at its end, or has to wait for results."""
+        found: list[Assignment] = []
+        for _ in range(TRIES):
+            if len(found) == most or not self.left:
+                return found
+            trial = self.study.ask()
+            try:
+                run = self._asked.run(trial)
+            except InputError as error:
+                trial.set_user_attr(REFUSED, str(error))
+                self.study.tell(trial, state=TrialState.FAIL)
+                continue
+            self.left -= 1
+            key = run.config.key
+            known = key in self._open
+            self._open.setdefault(key, []).append(trial)
+            if self._files.finished(key) is not None:
+                self.ended(key)
+            elif not known:
+                found.append(Assignment(run.config, self._files, run.label, run.role, dict(trial.params)))
+        if not found and not self._open:
+            self.left = 0  # nothing that is suggested can be run
+        return found
+
+    def ended(self, key: str) -> None:
+        """A run is over: its result, or that it has none, is told to Optuna; runs that it did not suggest are not."""
+        record = self._files.finished(key)
+        value = record.metrics.get(self._metric.name) if record else None
+        for trial in self._open.pop(key, []):
+            self.study.tell(trial, value, state=TrialState.FAIL if value is None else None)
+
+    def promise(self) -> Promise:
         """The runs of the search in all: those that have a result, and those that it may still ask for.
 
         A suggestion that another run of the study answers is none of them.
         """
-        found = sum(record.role == "search" and record.status == "finished" for record in files.all())
-        return self.promised.model_copy(update={"runs": found + _left(self.study, self.promised.runs)})
-
-
-class SearchInFlight(OptunaSearch):
-    """Optuna's suggestions for Tune, without two equal runs at a time: they would share a folder.
-
-    A suggestion that is being run already waits until that run is over, and is then answered from its record.
-    """
-
-    def __init__(self, ask: Any, **options: Any) -> None:
-        super().__init__(ask, **options)
-        self._in_flight: dict[str, str] = {}
-        self._waiting: optuna.Trial | None = None
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | Any:
-        """One run, None where it has to wait, or Tune's word for the end of a search without any that can be run."""
-        for _ in range(TRIES):
-            if self._waiting is not None:
-                self._ot_trials[trial_id], self._waiting = self._waiting, None
-            try:
-                suggestion = super().suggest(trial_id)
-            except InputError as error:
-                refused = self._ot_trials.pop(trial_id)
-                refused.set_user_attr(REFUSED, str(error))
-                assert self._ot_study is not None, "a search has a study"
-                self._ot_study.tell(refused, state=TrialState.FAIL)
-                continue
-            assert suggestion is not None, "Optuna always has a suggestion"
-            key = compose(suggestion["run"]).config.key
-            if key in self._in_flight.values():
-                self._waiting = self._ot_trials.pop(trial_id)
-                return None
-            self._in_flight[trial_id] = key
-            return suggestion
-        return Searcher.FINISHED
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Only the result after the last epoch counts: nothing prunes."""
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A run is over: its result, or that it has none, is told to Optuna."""
-        self._in_flight.pop(trial_id, None)
-        super().on_trial_complete(trial_id, result, error)
+        found = sum(record.role == "search" and record.status == "finished" for record in self._files.all())
+        return self._promised.model_copy(update={"runs": found + _left(self.study, self._promised.runs)})
 
 
 def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: StudyFiles, resolve: Resolve) -> Search:
@@ -139,17 +133,10 @@ def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: Study
     name = study_name(spec, base.seed)
     study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
     _settle(study, asked, metric, files)
-    left = _left(study, spec.search.trials)
-    if not left:
-        return Search(None, 0, study, promised(spec, base))
-    sampler = optuna.samplers.TPESampler(
+    study.sampler = optuna.samplers.TPESampler(
         seed=base.seed + len(study.trials), n_startup_trials=spec.search.startup, constant_liar=True
     )
-    searcher = SearchInFlight(
-        partial(_ask, asked=asked, files=files),
-        metric=metric.name, mode=metric.direction, sampler=sampler, storage=storage, study_name=name,
-    )  # fmt: skip
-    return Search(searcher, left, study, promised(spec, base))
+    return Search(study, asked, metric, files, promised(spec, base))
 
 
 def promised(spec: StudySpec, base: TrialConfig) -> Promise:
@@ -175,10 +162,6 @@ def study_name(spec: StudySpec, seed: int) -> str:
 
 def _left(study: optuna.Study, trials: int) -> int:
     return max(0, trials - len(study.get_trials(states=[TrialState.COMPLETE])))
-
-
-def _ask(trial: optuna.Trial, asked: Asked, files: StudyFiles) -> dict[str, Any]:
-    return {"run": carry(asked.run(trial), files)}
 
 
 def _settle(study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles) -> None:

@@ -9,6 +9,7 @@ from study.nouns.overrides import override
 from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord
 from study.nouns.spec import Budget, StudySpec
+from study.planning.cohorts import check_alone
 from study.planning.offered import Resolve
 
 
@@ -57,6 +58,7 @@ def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:
         InputError: the number of processes and the budget do not fit; says which keys to set.
     """
     for run in runs:
+        check_alone(budget, run)
         if run.measures:  # validated, by one process
             continue
         teaches, devices, workers = run.method == "teacher", run.training.devices, run.training.workers

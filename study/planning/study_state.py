@@ -82,7 +82,7 @@ class StudyState:
         labels = Counter((run.role, run.label) for run in known.values())
         promises = [tuning.promise(labels["tuning", tuning.row.label]) for tuning in self.tunings]
         if self.search is not None:
-            promises.append(self.search.promise(self.files))
+            promises.append(self.search.promise())
         elif self.searched:
             promises.append(promised(self.spec, self.searched[0].config))
         return Plan(runs=tuple(reversed(known.values())), promised=tuple(promises))
@@ -102,12 +102,15 @@ class StudyState:
             self.search = open_search(self.spec, self.searched[0].config, self.metric, self.files, self.offered.resolve)
         self.files.write_plan(self.plan())
 
-    def missing(self) -> int:
-        """The number of runs that this launch has to do."""
-        untaught = still_to_run(self.needed, self.files)
-        untried = sum(tuning.trials - len(tuning.tried) for tuning in self.tunings)
-        left = self.search.left if self.search else 0
-        return len(untaught) + untried + len(still_to_run(self.students, self.files)) + left
+    def missing(self) -> dict[str, int]:
+        """How many runs this launch has to do, by what they are; nothing that needs none."""
+        counts = {
+            "teacher": len(still_to_run(self.needed, self.files)),
+            "tuning run": sum(tuning.trials - len(tuning.tried) for tuning in self.tunings),
+            "row": len(still_to_run(self.students, self.files)),
+            "searched run": self.search.left if self.search else 0,
+        }
+        return {what: count for what, count in counts.items() if count}
 
     def outcome(self, stopped: str | None) -> Outcome:
         """What became of all runs; after an early stop, rows that are still open have not failed."""

@@ -14,7 +14,7 @@ from typing import Any
 from ray import tune
 
 from study.driver.launch import launch
-from study.nouns.assignment import compose
+from study.nouns.assignment import Assignment, compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.metrics import Metric
@@ -53,8 +53,14 @@ def resolve(config: TrialConfig) -> TrialConfig:
 
 
 def train(tune_config: dict[str, Any]) -> None:
+    """The runs of a cohort, one after the other."""
+    for one in compose(tune_config):
+        train_one(one)
+
+
+def train_one(assigned: Assignment) -> None:
     """One run: every epoch leaves a checkpoint (a number) and a line in the log of epochs really trained."""
-    config, files, label, role = compose(tune_config)
+    config, files, label, role, _ = assigned
     folder = files.run(config.key)
     folder.mkdir(parents=True, exist_ok=True)
     wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
@@ -87,7 +93,6 @@ def train(tune_config: dict[str, Any]) -> None:
             tune.report({**metrics, "key": config.key, "epoch": epoch + 1, "epochs": epochs})
     except ValueError as error:
         write(files, config, label, role, status="failed", error=str(error), facts=facts)
-        raise
 
 
 def write(files: StudyFiles, config: TrialConfig, label: str, role: Role, **rest: Any) -> None:

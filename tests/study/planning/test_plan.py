@@ -13,6 +13,7 @@ from study.nouns.overrides import override
 from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Budget, StudySpec
+from study.planning.missing import assign
 from study.planning.plan import check_devices, expand, teachers, too_weak
 from study.planning.preview import preview
 
@@ -110,7 +111,7 @@ def test_what_is_carried_to_a_worker_comes_back(tmp_path):
     files = StudyFiles(tmp_path, "toy")
     config = resolve(TrialConfig(method="pointdistiller"))
     run = PlannedRun(role="tuning", label="a row", config=config)
-    back = compose(carry(run, files))
+    (back,) = compose(carry([assign(run, files)]))
     assert back.config == config
     assert (back.files.root, back.label, back.role) == (files.root, "a row", "tuning")
 
@@ -181,8 +182,8 @@ def test_an_unknown_study_gets_the_nearest_name():
 def test_a_line_names_what_the_search_varied(tmp_path):
     found = PlannedRun(role="search", label="search", config=resolve(TrialConfig(method="pointdistiller")))
     varied = {"parameters.samples": 300, "parameters.local": True, "parameters.reweight": False, "seed": 2}
-    tune_config = {"run": carry(found, StudyFiles(tmp_path, "toy")), **varied}
-    assert name_of(tune_config, lambda config: CALLED) == "search LD N 300 seed 2"
+    suggested = assign(found, StudyFiles(tmp_path, "toy"))._replace(varied=varied)
+    assert name_of(suggested, lambda config: CALLED) == "search LD N 300 seed 2"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(41, "41 s"), (300, "5 min"), (7800, "2 h 10 min")])

@@ -1,0 +1,106 @@
+"""The planner as Ray Tune's searcher: Tune asks it for cohorts, and it knows how many find room at a time.
+
+Tune starts what it gets, retries what dies, and waits where it gets nothing. So there is one Tuner for a whole study.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from study.driver import cluster
+from study.nouns.assignment import carry, compose
+from study.planning.planner import Kind, Planner
+
+Resources = dict[str, float]
+
+
+class Room:
+    """How much of the cluster the cohorts of this study take, and how many more would find room.
+
+    Args:
+        needs: what a cohort of each kind occupies.
+        most: cohorts at once; None is as many as fit.
+    """
+
+    def __init__(self, needs: Mapping[Kind, Resources], most: int | None) -> None:
+        self.needs, self.most = needs, most
+        self.taken: dict[str, Resources] = {}
+
+    def free(self, kind: Kind) -> int:
+        """How many more cohorts of a kind fit on the nodes that are there, or that the cluster can start."""
+        nodes = [dict(node.holds) for node in cluster.places()]
+        for taken in self.taken.values():
+            _take(nodes, taken)
+        most = len(self.taken) + 1000 if self.most is None else self.most
+        count = 0
+        while len(self.taken) + count < most and _take(nodes, self.needs[kind]):
+            count += 1
+        return count
+
+
+def _take(nodes: list[Resources], wanted: Resources) -> bool:
+    for node in nodes:
+        if all(node.get(name, 0) >= amount for name, amount in wanted.items()):
+            for name, amount in wanted.items():
+                node[name] = node.get(name, 0) - amount
+            return True
+    return False
+
+
+class Cohorts(Searcher):
+    """What Tune asks for its next trial: a cohort's config, None for nothing now, FINISHED at the end."""
+
+    def __init__(self, planner: Planner, room: Room) -> None:
+        super().__init__()
+        self.planner, self.room = planner, room
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune stores its searcher; the records say all that a new launch needs."""
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Runs to start now, if any."""
+        if self.planner.over:
+            return Searcher.FINISHED
+        assigned = self.planner.next(self.room.free)
+        if not assigned:
+            return Searcher.FINISHED if self.planner.over else None
+        self.room.taken[trial_id] = self.room.needs[kind_of(assigned[0].config.method)]
+        return carry(assigned)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: `Ended` hears it after every run has its record."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing is kept but the records."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing was kept."""
+
+
+class Ended(Callback):
+    """Tells the planner what is over. Stands behind the guard, which sees to it that every run has a record then."""
+
+    def __init__(self, planner: Planner, room: Room) -> None:
+        self.planner, self.room = planner, room
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune stores its callbacks; the records say all that a new launch needs."""
+        return {}
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A cohort is over."""
+        self.room.taken.pop(trial.trial_id, None)
+        self.planner.ended([one.config.key for one in compose(trial.config)])
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Tune gives a cohort up."""
+        self.on_trial_complete(iteration, trials, trial)
+
+
+def kind_of(method: str) -> Kind:
+    """Whether a run of a method is a teacher's."""
+    return "teacher" if method == "teacher" else "student"
