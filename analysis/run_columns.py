@@ -57,7 +57,7 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
 def epoch_table(records: list[RunRecord]) -> pd.DataFrame:
     """One row per run and epoch: losses (epoch means), metrics where it was validated (else NaN), seconds.
 
-    `step_seconds` is there where any record holds it.
+    `step_seconds` and `shared_seconds` are there where any record holds them.
     """
     # Column by column: a list of dictionaries took 1.8 GB more for 400,000 epochs.
     keys: list[str] = []
@@ -67,7 +67,8 @@ def epoch_table(records: list[RunRecord]) -> pd.DataFrame:
             values: dict[str, float] = {"epoch": epoch.epoch, "seconds": epoch.seconds}
             values |= {f"losses.{name}": value for name, value in epoch.losses.items()}
             values |= {f"metrics.{name}": value for name, value in epoch.metrics.items()}
-            values |= {} if epoch.step_seconds is None else {"step_seconds": epoch.step_seconds}
+            for name in ("step_seconds", "shared_seconds"):
+                values |= {} if getattr(epoch, name) is None else {name: getattr(epoch, name)}
             columns |= {name: array("d", [math.nan]) * len(keys) for name in values if name not in columns}
             for name, column in columns.items():
                 column.append(values.get(name, math.nan))

@@ -1,8 +1,9 @@
 """How the methods compare: teacher, student without distillation, and every method with its tuned weight (Table 3).
 
 One row per variant and block of metrics, in every setting in which at least two methods were run. Costs are measured in
-training: the median duration of a step, without loading its batch, and the peak memory, both against the student
-without distillation. The last column but the paper's weighs the losses against each other at the end of training.
+training, against the student without distillation: how long a run would take by itself, how long it took here, where it
+may have shared batches and teacher with others, and the peak memory of runs that had a process to themselves. The ratio
+of losses weighs them against each other at the end of training.
 """
 
 from typing import Any
@@ -51,8 +52,9 @@ def caption(summary: pd.DataFrame) -> str:
     )
     return (
         f"{show.unit_sentence(summary)}mean ± standard deviation over seeds (n/a with one seed) and the 95 % interval "
-        f"of the mean. {show.gain_sentence(summary)}{choice if tuned else ''}Time of a training step and peak memory "
-        "are relative to that student's; runs that share a machine disturb each other's. "
+        f"of the mean. {show.gain_sentence(summary)}{choice if tuned else ''}Times and peak memory are relative "
+        "to that student's by itself: of the run alone, and of its part here, where batches and the teacher's pass may "
+        "have served several; runs that share a machine disturb each other's. "
         f"{show.paper_sentence(summary)}{show.counted(summary, ['setting', 'variant'])}"
     )
 
@@ -70,7 +72,8 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
         ]
     columns += [
         show.Column("Distillation / detection loss", lambda row: number(row["loss_ratio"], 2)),
-        show.Column("Step time", lambda row: _times(row["step_ratio"])),
+        show.Column("Time alone", lambda row: _times(row["alone_ratio"])),
+        show.Column("Time here", lambda row: _times(row["here_ratio"])),
         show.Column("Peak memory", lambda row: _times(row["memory_ratio"])),
         show.Column("In the paper", lambda row: AUTHORS.get(row["method"], DASH)),
         *show.paper_columns(summary),

@@ -1,5 +1,7 @@
 """What the comparison, the gains and the compression say of made-up runs whose answers are known."""
 
+import math
+
 import made_up_study as made_up
 import pytest
 
@@ -9,6 +11,7 @@ from analysis.published import printed_numbers
 from analysis.results import tidy
 from analysis.tables import ablation, comparison, compression
 from study.nouns.overrides import override
+from study.nouns.records import RunRecord
 from study.nouns.spec import Point
 
 METHODS = ("fitnet", "attention_transfer", "se_ssd", "similarity_preserving", "crd", "ofd", "fbkd")
@@ -20,7 +23,7 @@ def whole():
     return tidy((asked,), made_up.records(asked, fail=("crd",)), made_up.planned(asked))
 
 
-def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
+def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = (), changed=lambda record: record):
     """Rows named like their method, with given moderate 3D mAP per seed; rows in `missing` have failed runs only."""
     points = tuple(Point(label=name, set={"method": name, "parameters": {}}) for name in (*scores, *missing))
     asked = made_up.spec(points=points, seeds=(0, 1, 2))
@@ -31,7 +34,7 @@ def compared(scores: dict[str, list[float]], missing: tuple[str, ...] = ()):
             kept.append(made_up.record(config, label, "failed"))
         elif config.seed < len(scores[label]):
             kept.append(made_up.record(config, label, metrics={"mAP/3d/moderate": scores[label][config.seed]}))
-    return tidy((asked,), kept, made_up.planned(asked))
+    return tidy((asked,), list(map(changed, kept)), made_up.planned(asked))
 
 
 def of(summary, row, block="3D"):
@@ -72,9 +75,23 @@ def test_losses_are_compared_at_the_last_epoch(whole):
 
 def test_costs_are_relative_to_the_student_without_distillation(whole):
     row = of(comparison.summarize(whole), "fitnet")
-    assert (row["step_ratio"], row["memory_ratio"]) == (pytest.approx(0.1 / 0.08), 1.0)
+    epochs = whole.epochs.groupby("key")["seconds"].sum()
+    rows = whole.finished[whole.finished["role"] == "row"]
+    alone = {label: epochs[runs["key"]].mean() for label, runs in rows.groupby("label")}
+    assert (row["alone_ratio"], row["memory_ratio"]) == (pytest.approx(alone["fitnet"] / alone["student"]), 1.0)
     texts = comparison.present(comparison.summarize(whole)).set_index("Row").loc["fitnet"].iloc[0]
-    assert texts["Step time"] == "1.25 ×"
+    assert texts["Time alone"] == f"{row['alone_ratio']:.2f} ×"
+
+
+def test_a_run_that_shared_its_batches_costs_less_here_than_alone_and_has_no_memory_of_its_own():
+    def shared(record: RunRecord) -> RunRecord:
+        epochs = [epoch.model_copy(update={"seconds": 10.0, "shared_seconds": 4.0}) for epoch in record.epochs]
+        return record.model_copy(update={"epochs": tuple(epochs), "facts": {**record.facts, "cohort": 5.0}})
+
+    alone = compared({"student": [30.0, 31.0], "fitnet": [31.0, 32.0], "crd": [30.0, 31.0]}, changed=shared)
+    row = of(comparison.summarize(alone), "fitnet")
+    assert (row["alone_ratio"], row["here_ratio"]) == (1.0, pytest.approx(0.4))
+    assert math.isnan(row["memory_ratio"])
 
 
 def test_failed_and_missing_cells_say_so():
