@@ -127,7 +127,7 @@ def run_together(
     """Train runs that share their batches and their teacher, and keep their records.
 
     Args:
-        assigned: resolved runs that may train together (`study.nouns.cohorts`), each with a key of its own.
+        assigned: resolved runs that may train together (`study.planning.cohorts`), each with a key of its own.
         tell: called after each epoch of each run, with its key.
         gpus: that were given: all fail where torch sees none, instead of training on the CPU while they idle.
 

@@ -45,7 +45,7 @@ def train(runs: Mapping[Path, TrialConfig], data: Path, checkpoint: Path | None,
     """Train runs of one stream and one teacher to their ends, each from its newest checkpoint where it has one.
 
     Args:
-        runs: by the folders where they keep their files; `study.nouns.cohorts.stream_of` says which can be together.
+        runs: by the folders where they keep their files; `study.planning.cohorts.stream_of` says which can be together.
         data: prepared root of their data set.
         checkpoint: of their frozen teacher; None where none of them distills.
         listener: is told of each.
