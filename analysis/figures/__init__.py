@@ -1,1 +1,1 @@
-"""One file per figure."""
+"""One file per figure; what each defines stands in `analysis/listing.py`, which finds them."""

@@ -1,1 +1,1 @@
-"""One file per table."""
+"""One file per table; what each defines stands in `analysis/listing.py`, which finds them."""

@@ -1,9 +1,9 @@
-"""Which planned runs still have to run, and by what criterion: everything that asks comes here.
+"""Which planned runs still have to run, and by what criterion.
 
 A run is finished when its record says so and its detector lies beside it (`StudyFiles.finished`): students learn from a
-teacher's file, not from its record. A run that failed is over too, until a launch sets its record aside. Everything
-else can be run now: what was never started, what was killed on the way, what has lost its files, and what left a
-record that cannot be read.
+teacher's file, not from its record. A run that failed is over too, until a launch sets its record aside
+(`weight_tuning.retry`). Everything else can be run now: what was never started, what was killed on the way, what has
+lost its files, and what left a record that cannot be read.
 """
 
 from collections.abc import Iterable

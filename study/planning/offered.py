@@ -15,7 +15,7 @@ class Offered(NamedTuple):
     """The functions of `trainables.run`, under their own names."""
 
     trainable: Callable[[dict[str, Any]], None]
-    """Trains one run (the contract stands in study/driver/launch.py)."""
+    """Trains the runs of a cohort (the contract stands in study/driver/launch.py)."""
     resolve: Resolve
     metrics_of: Callable[[TrialConfig], tuple[Metric, ...]]
     """What the evaluator of a run's data set declares."""
