@@ -158,7 +158,11 @@ def long(seeds: int) -> StudySpec:
 @pytest.mark.parametrize(
     ("victim", "words"),
     [
-        ("raylet", "stopped: Ray has lost every node that could hold a run (1 CPU). Finished runs are kept"),
+        pytest.param(
+            "raylet",
+            "stopped: Ray has lost every node that could hold a run (1 CPU). Finished runs are kept",
+            marks=pytest.mark.long,
+        ),
         ("gcs_server", "stopped: Ray's head node gives no answer. Finished runs are kept"),
     ],
 )
