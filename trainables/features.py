@@ -28,17 +28,18 @@ class Made:
     users: int = 0
 
 
-_used: list[Made] = []
+_used: list[Made] | None = None
 
 
 @contextmanager
 def uses() -> Iterator[list[Made]]:
     """Counts what is used inside of what is made once; the list holds it, for its costs."""
     global _used  # noqa: PLW0603  whoever uses something is deep inside a network
-    before, _used = _used, []
+    used: list[Made] = []
+    before, _used = _used, used
     try:
-        yield _used
-        for made in _used:
+        yield used
+        for made in used:
             made.users += 1
     finally:
         _used = before
@@ -56,7 +57,7 @@ class _Known:
             start = perf_counter()
             self._made[name] = Made(make(), start, perf_counter() - start)
         made = self._made[name]
-        if not any(made is other for other in _used):
+        if _used is not None and not any(made is other for other in _used):
             _used.append(made)
         return made.value
 

@@ -109,6 +109,7 @@ class Cohort:
             for student in students.values():
                 for made in student.used:
                     student.journal.spent.add(made.seconds, made.users)
+                student.used.clear()  # it holds the teacher's features
         self._each(keys, Student.end_steps)
         metrics = self._validate({key: student for key, student in self._there(keys).items() if student.is_due})
         for key, student in self._there(keys).items():

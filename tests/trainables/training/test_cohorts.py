@@ -1,6 +1,8 @@
 """Runs that train together get what they would get alone, whatever becomes of their neighbors."""
 
 import errno
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from study.nouns.records import EpochRecord, RunRecord, StudyFiles
 from trainables import detectors, distillers
 from trainables import run as one_run
 from trainables.distillers.pointdistiller import PointDistiller
+from trainables.features import Batch, Features
 from trainables.training.student import Student
+from trainables.training.teaching import Teaching
 
 SMALL: dict[str, dict[str, Any]] = {
     "pointdistiller": {"samples": 256, "neighbors": 8},
@@ -176,6 +180,24 @@ def test_neighbors_are_looked_for_once_for_the_largest_number_that_anyone_wants(
     assert {record.status for record in found.values()} == {"finished"}
     steps = int(found["0"].facts["steps"])
     assert sorted(asked) == sorted([24, 4] * steps)
+
+
+def test_what_the_teacher_says_of_a_batch_does_not_outlive_the_steps_on_it(files, monkeypatch):
+    said: list[weakref.ref[Features]] = []
+    ask = Teaching._pass
+
+    def counted(self: Teaching, batch: Batch, mode: str) -> Features:
+        gc.collect()
+        assert [known() for known in said if known() is not None] == []
+        features = ask(self, batch, mode)
+        said.append(weakref.ref(features))
+        return features
+
+    monkeypatch.setattr(Teaching, "_pass", counted)
+    configs = {label: runs()[label] for label in ("student", "kd", "pointdistiller", "sparsekd")}
+    found = train(configs, elsewhere(files, "memory"))
+    assert {record.error for record in found.values()} == {None}
+    assert len(said) == found["kd"].facts["steps"] > 3
 
 
 def test_who_draws_its_rows_shares_none():
