@@ -100,7 +100,7 @@ class Guard(tune.Callback):
 
 def unrecorded(assigned: Iterable[Assignment]) -> list[Assignment]:
     """The runs without a record."""
-    return [one for one in assigned if one.files.record(one.config.key) is None]
+    return [one for one in assigned if one.files.ended(one.config.key) is None]
 
 
 def recorded(trainable: Trainable) -> Trainable:
@@ -110,11 +110,11 @@ def recorded(trainable: Trainable) -> Trainable:
         open_, before = [], {}
         for one in compose(tune_config):
             key, epochs = one.config.key, one.config.training.epochs
-            record = before[key] = one.files.record(key)
-            if (done := one.files.finished(key)) is not None:
-                tune.report({**done.metrics, "key": key, "epoch": epochs, "epochs": epochs})
-            elif record is None or record.status == "finished":  # or it has lost its files
+            before[key] = one.files.record(key)
+            if (done := one.files.ended(key)) is None:
                 open_.append(one)
+            elif done.status == "finished":
+                tune.report({**done.metrics, "key": key, "epoch": epochs, "epochs": epochs})
         if not open_:
             return
         reason = "the run ended without a record of its result"

@@ -58,6 +58,8 @@ class Progress(Callback):
         self.failed = 0
         self._open: dict[str, dict[str, Assignment]] = {}
         """Runs under way, by cohort and key."""
+        self._sizes: dict[str, int] = {}
+        """How many runs each cohort began with."""
         self._since: dict[str, float] = {}
         self._per_run: list[float] = []
         """Seconds that each ended student took of its cohort's."""
@@ -76,6 +78,7 @@ class Progress(Callback):
         if trial.trial_id not in self._open:
             assigned = compose(trial.config)
             self._open[trial.trial_id] = {one.config.key: one for one in assigned}
+            self._sizes[trial.trial_id] = len(assigned)
             if len(assigned) > 1:
                 self._line(f"{', '.join(self._name(one) for one in assigned)}: start together")
         self._since[trial.trial_id] = time.monotonic()
@@ -126,15 +129,14 @@ class Progress(Callback):
     def _look_for_ends(self, trial: Trial) -> None:
         """Say what has become of the runs of a cohort that have a record by now."""
         cohort = self._open.get(trial.trial_id, {})
-        size = len(compose(trial.config))
         for key, one in list(cohort.items()):
-            record = one.files.record(key)
+            record = one.files.ended(key)
             if record is None:
                 continue
             del cohort[key]
             self.done += 1
             if (seconds := self._seconds(trial)) >= BRIEF_S and one.config.method != "teacher":
-                self._per_run.append(seconds / size)
+                self._per_run.append(seconds / self._sizes[trial.trial_id])
             if record.status == "failed":
                 self.failed += 1
                 self._line(f"{self._name(one)}: FAILED: {record.error or 'without a reason; see its log'}")

@@ -128,6 +128,11 @@ class StudyFiles:
         done = record is not None and record.status == "finished" and self.checkpoint(key).exists()
         return record if done else None
 
+    def ended(self, key: str) -> RunRecord | None:
+        """The record of a run that is over, finished or failed; None for one that has to run."""
+        record = self.record(key)
+        return record if record is not None and record.status == "failed" else self.finished(key)
+
     def reserve(self) -> None:
         """Set room aside for records, so that a run that fills the disk can still say so."""
         self.records.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,7 @@ def finished(run: PlannedRun, files: StudyFiles) -> RunRecord | None:
 
 def ended(run: PlannedRun, files: StudyFiles) -> RunRecord | None:
     """The record of a run that is over, finished or failed; None for one that has to run."""
-    record = home(run, files).record(run.config.key)
-    return record if record is not None and record.status == "failed" else finished(run, files)
+    return home(run, files).ended(run.config.key)
 
 
 def still_to_run(runs: Iterable[PlannedRun], files: StudyFiles) -> list[PlannedRun]:

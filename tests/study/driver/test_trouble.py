@@ -151,3 +151,15 @@ def test_a_run_whose_files_are_lost_fails_anew_and_not_by_its_old_result(tmp_pat
     monkeypatch.setattr(tune, "report", lambda result: None)
     recorded(breaks)(carry([assign(planned, files)]))
     assert files.record(planned.config.key).error == "ValueError: no such device"
+
+
+def test_a_result_that_has_lost_its_files_is_not_taken_for_that_of_a_run_which_was_killed(tmp_path):
+    files, lines = StudyFiles(tmp_path, "toy"), []
+    planned = expand(toy(), OFFERED.resolve)[0]
+    files.write(RunRecord(key=planned.config.key, study="toy", config=planned.config, status="finished"))
+    trial, progress = Given(planned, files), Progress(1, METRIC, lines.append)
+    progress.on_trial_start(iteration=0, trials=[], trial=trial)
+    progress.on_trial_result(iteration=0, trials=[], trial=trial, result={"key": planned.config.key})
+    assert progress.done == 0
+    Guard(Clock(files, None), Unwatched(), lines.append).on_trial_error(iteration=0, trials=[], trial=trial)
+    assert files.record(planned.config.key).status == "failed"
