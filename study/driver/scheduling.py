@@ -34,9 +34,8 @@ class Room:
         nodes = [dict(node.holds) for node in cluster.places()]
         for taken in self.taken.values():
             _take(nodes, taken)
-        most = len(self.taken) + 1000 if self.most is None else self.most
         count = 0
-        while len(self.taken) + count < most and _take(nodes, self.needs[kind]):
+        while (self.most is None or len(self.taken) + count < self.most) and _take(nodes, self.needs[kind]):
             count += 1
         return count
 
@@ -63,8 +62,6 @@ class Cohorts(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Runs to start now, if any."""
-        if self.planner.over:
-            return Searcher.FINISHED
         assigned = self.planner.next(self.room.free)
         if not assigned:
             return Searcher.FINISHED if self.planner.over else None

@@ -7,10 +7,9 @@ rows, then the search. Records are the truth, so a planner that is made anew goe
 
 from collections.abc import Callable, Iterable
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from study.nouns.assignment import Assignment
-from study.nouns.config import TrialConfig
 from study.nouns.promised import PlannedRun
 from study.planning.cohorts import size, stream_of
 from study.planning.missing import assign, ended, fail, finished, still_to_run
@@ -20,6 +19,16 @@ from study.planning.study_state import StudyState
 Kind = Literal["teacher", "student"]
 ROUNDS = 4
 """Into so many parts, at least, the trials of a search are divided after its start: each learns from those before."""
+
+
+class Waiting(NamedTuple):
+    """A run that may start, with what decides when and with whom: a key takes a tenth of a millisecond to make."""
+
+    run: PlannedRun
+    teacher: str | None
+    """The key of the teacher that it needs; None where it needs none."""
+    stream: str
+    """Equal for runs that may train together."""
 
 
 class Planner:
@@ -47,69 +56,70 @@ class Planner:
         self._teachers = {run.config.key: run for run in state.needed}
         self._ready: set[str] = set()
         self._over: set[str] = set()
-        self._needs: dict[str, str | None] = {}
-        self._streams: dict[str, str] = {}
         for key in self._teachers:
             self._judge(key)
+        self._searched = _waiting(state.searched[0]) if state.searched else None
         self._suggested: list[Assignment] = []
-        self._look_for_rows()
+        self._look_for_runs()
 
     def next(self, free: Callable[[Kind], int]) -> list[Assignment]:
         """The runs to start now, together; none where all that could start has been started.
 
         Args:
-            free: how many more cohorts of a kind would find room now.
+            free: how many more cohorts of a kind would find room now; asked only where one waits.
         """
-        runs = self._next_teacher() if free("teacher") else []
-        if not runs and (room := free("student")):
-            runs = self._next_students(room)
+        runs: list[Assignment] = []
+        if (teacher := self._next_teacher()) and free("teacher"):
+            runs = [assign(teacher, self.files)]
+        elif self._students_wait and (room := free("student")):
+            runs = self._next_rows(room) or self._next_suggested(room)
         self.running.update(run.config.key for run in runs)
         return runs
 
     @property
     def over(self) -> bool:
         """Whether nothing runs and nothing can start any more."""
-        return not self.running and not self.next_exists
-
-    @property
-    def next_exists(self) -> bool:
-        """Whether something could start, if there were room."""
-        return bool(self._next_teacher() or self._suggested or self._search_has_more() or self._waiting())
+        return not (self.running or self._next_teacher() or self._students_wait)
 
     def ended(self, keys: Iterable[str]) -> None:
         """Runs are over; each has a record now, finished or failed, unless none could be written."""
+        keys = list(keys)
+        self.running.difference_update(keys)
+        self._over.update(keys)  # not to be started again by this launch, whatever their records say
         for key in keys:
-            self.running.discard(key)
-            self._over.add(key)  # not to be started again by this launch, whatever its record says
             if key in self._teachers:
                 self._judge(key)
-            elif key in self._tuned:
-                self._tuned_more()
-            self._rows.pop(key, None)
             if self.state.search is not None:
                 self.state.search.ended(key)
+            self._rows.pop(key, None)
+        if not self._tuned.keys().isdisjoint(keys):  # the next round can start, or a row has its weight, or never will
+            self.state.read()
+            self.files.write_plan(self.state.plan())
+            self._look_for_runs()
 
-    def _next_teacher(self) -> list[Assignment]:
+    def _next_teacher(self) -> PlannedRun | None:
         known = self.running | self._ready | self.unfit.keys()
-        return next(([assign(run, self.files)] for key, run in self._teachers.items() if key not in known), [])
+        return next((run for key, run in self._teachers.items() if key not in known), None)
 
-    def _next_students(self, room: int) -> list[Assignment]:
-        waiting = self._waiting()
-        if waiting:
-            together = [run for run in waiting if self._stream(run.config) == self._stream(waiting[0].config)]
-            return [assign(run, self.files) for run in together[: size(self.state.spec.budget, len(waiting), room)]]
-        return self._next_suggested(room)
+    @property
+    def _students_wait(self) -> bool:
+        return bool(self._suggested or self._search_has_more() or self._waiting())
 
-    def _waiting(self) -> list[PlannedRun]:
+    def _waiting(self) -> list[Waiting]:
         """Tuning runs, or else rows, that could start now."""
-        for runs in (self._tuned.values(), self._rows.values()):
-            known = self.running | self._over
-            if ready := [run for run in runs if run.config.key not in known and self._taught(run.config)]:
+        known = self.running | self._over
+        for runs in (self._tuned, self._rows):
+            if ready := [one for key, one in runs.items() if key not in known and self._taught(one)]:
                 return ready
         return []
 
+    def _next_rows(self, room: int) -> list[Assignment]:
+        waiting = self._waiting()
+        together = [one.run for one in waiting if one.stream == waiting[0].stream]
+        return [assign(run, self.files) for run in together[: size(self.state.spec.budget, len(waiting), room)]]
+
     def _next_suggested(self, room: int) -> list[Assignment]:
-        if not self._suggested and self._search_has_more():
+        if not self._suggested:
             search, spec = self.state.search, self.state.spec
             assert search is not None, "a search has more"
             assert spec.search is not None, "a study with a search"
@@ -119,26 +129,18 @@ class Planner:
             # What is a row too is run as such, and told to the search when it ends.
             known = self.running | self._rows.keys()
             self._suggested = [one for one in self._suggested if one.config.key not in known]
-        streams = [self._stream(one.config) for one in self._suggested]
+        streams = [stream_of(one.config) for one in self._suggested]
         together = [one for one, stream in zip(self._suggested, streams, strict=True) if stream == streams[0]]
         self._suggested = [one for one in self._suggested if one not in together]
         return together
 
-    def _stream(self, config: TrialConfig) -> str:
-        if config.key not in self._streams:
-            self._streams[config.key] = stream_of(config)
-        return self._streams[config.key]
-
     def _search_has_more(self) -> bool:
-        search = self.state.search
-        return search is not None and search.left > 0 and self._taught(self.state.searched[0].config)
+        search, base = self.state.search, self._searched
+        return search is not None and base is not None and search.left > 0 and self._taught(base)
 
-    def _taught(self, config: TrialConfig) -> bool:
+    def _taught(self, one: Waiting) -> bool:
         """Whether the teacher that a run needs is there and fit."""
-        if config.key not in self._needs:
-            self._needs[config.key] = config.teacher_run().key if config.distills else None
-        teacher = self._needs[config.key]
-        return teacher is None or teacher in self._ready
+        return one.teacher is None or one.teacher in self._ready
 
     def _judge(self, key: str) -> None:
         """Is a teacher there, and good enough?"""
@@ -157,20 +159,11 @@ class Planner:
             self.say(f"forced: {weak.partition('. ')[0]}")
         self._ready.add(key)
 
-    def _tuned_more(self) -> None:
-        """A tuning run is over: perhaps the next round can start, or a row has its weight, or none will ever fit it."""
-        before = self.state.weights
-        self.state.read()
-        self.files.write_plan(self.state.plan())
-        self._tuned = {run.config.key: run for tuning in self.state.tunings for run in tuning.open}
-        if before != self.state.weights or any(tuning.hopeless for tuning in self.state.tunings):
-            self._look_for_rows()
-
-    def _look_for_rows(self) -> None:
+    def _look_for_runs(self) -> None:
         """Which tuning runs and rows are open; rows whose tuning was in vain fail."""
         tunings = {tuning.row.label: tuning for tuning in self.state.tunings}
-        self._tuned = {run.config.key: run for tuning in tunings.values() for run in tuning.open}
-        self._rows = {}
+        self._tuned = _by_key(run for tuning in tunings.values() for run in tuning.open)
+        rows = []
         for run in still_to_run(self.state.students, self.files):
             tuning = tunings.get(run.label)
             if tuning is not None and tuning.hopeless:
@@ -178,4 +171,13 @@ class Planner:
                 fail(assign(run, self.files), reason)
                 self.given_up(assign(run, self.files), reason)
             elif tuning is None or tuning.chosen is not None:
-                self._rows[run.config.key] = run
+                rows.append(run)
+        self._rows = _by_key(rows)
+
+
+def _by_key(runs: Iterable[PlannedRun]) -> dict[str, Waiting]:
+    return {run.config.key: _waiting(run) for run in runs}
+
+
+def _waiting(run: PlannedRun) -> Waiting:
+    return Waiting(run, run.config.teacher_run().key if run.config.distills else None, stream_of(run.config))

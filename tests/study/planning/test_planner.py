@@ -95,6 +95,19 @@ def test_nothing_starts_where_there_is_no_room(driver):
     assert driver.next(teachers=1, students=0)[0].config.method == "teacher"
 
 
+def test_room_is_looked_for_only_where_something_waits(driver):
+    asked: list[str] = []
+
+    def free(kind: str) -> int:
+        asked.append(kind)
+        return 1
+
+    for expected in (["teacher"], ["student"], ["student"], []):
+        asked.clear()
+        driver.planner.next(free)
+        assert asked == expected
+
+
 def test_runs_are_spread_over_the_places_that_are_free(driver):
     taught(driver)
     assert [len(driver.next(students=free)) for free in (4, 3, 2, 1)] == [2, 2, 2, 2]
@@ -148,6 +161,16 @@ def test_a_row_starts_as_soon_as_its_weight_is_known_and_others_do_not_wait_for_
     (row,) = driver.next()
     assert (row.label, row.role) == ("tuned", "row")
     assert row.config.parameters["weight"] == last[0].config.parameters["weight"]
+
+
+def test_the_results_of_tuning_runs_that_end_together_are_read_once(tmp_path, monkeypatch):
+    points = [POINTS[0], {"label": "tuned", "set": {"parameters.weight": 1}, "tune": [0.1, 1, 10]}]
+    driver = taught(Driver(tmp_path, points=points, seeds=[0], tuning={"trials": 2, "at_once": 2}))
+    tries, reads, read = driver.next(), [], driver.state.read
+    assert len(tries) == 2
+    monkeypatch.setattr(driver.state, "read", lambda: reads.append(read()))
+    driver.end(tries)
+    assert len(reads) == 1
 
 
 def test_a_row_whose_tuning_is_in_vain_fails_and_the_study_goes_on(tmp_path):
