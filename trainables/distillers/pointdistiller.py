@@ -31,7 +31,7 @@ from trainables.distillers.parts.row_distance import row_distance, whole_distanc
 from trainables.distillers.parts.row_selection import Chosen, Scope, Selection, choose, select
 from trainables.features import Batch, Features, Rows
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
 class PointDistiller(Distiller):
@@ -178,7 +178,7 @@ class PointDistiller(Distiller):
             terms["rows_in_effect"] = torch.stack(support).mean()
         return terms
 
-    def _shared(self, teacher: Features, what: Hashable, make: Callable[[], Made]) -> Made:
+    def _shared(self, teacher: Features, what: Hashable, make: Callable[[], T]) -> T:
         """What follows from the teacher and the choice of rows alone, for all who choose alike."""
         rows = self._rows()
         return make() if rows is None else teacher.once((what, rows), make)

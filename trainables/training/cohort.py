@@ -70,7 +70,7 @@ class Cohort:
         lay_data(cfg, data, first)
         torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
         self.listener = listener
-        self.validation = Validation(first, data)
+        self.validation = Validation(first, cfg)
         self.stream = Stream(
             cfg.train_dataloader, cfg.model.data_preprocessor, first.seed, workers=first.training.workers
         )

@@ -11,7 +11,7 @@ import torch
 
 from study.nouns.config import DetectorConfig, TeacherConfig, TrialConfig
 from trainables import detectors
-from trainables.training.building import build_detector, build_teacher
+from trainables.training.building import build_detector, build_teacher, lay_data
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.checkpoints.writing import digest_of
 from trainables.training.epochs import Spent
@@ -47,8 +47,11 @@ def measure(config: TrialConfig, data: Path) -> tuple[torch.nn.Module, dict[str,
     Raises:
         InputError: the checkpoint is gone or does not fit.
     """
-    model = StudentModel(build_teacher(config, config.teacher.checkpoint).eval(), detectors.load(config.detector.name))
-    found = Validation(config, data).metrics({"teacher": model.predict}, {"teacher": Spent()}, _give_up)
+    spec = detectors.load(config.detector.name)
+    cfg = spec.load(config.detector, teacher=True)
+    lay_data(cfg, data, config)
+    model = StudentModel(build_teacher(config, config.teacher.checkpoint).eval(), spec)
+    found = Validation(config, cfg).metrics({"teacher": model.predict}, {"teacher": Spent()}, _give_up)
     return model.student, found["teacher"]
 
 

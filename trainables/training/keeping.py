@@ -10,6 +10,7 @@ from typing import Any
 from study.nouns.assignment import Assignment
 from study.nouns.config import TrialConfig
 from study.nouns.records import EpochRecord, RunRecord
+from trainables.training.checkpoints.latest import latest
 from trainables.training.epochs import Trained
 from trainables.training.failing import reason_of
 from trainables.training.machine import origin
@@ -79,7 +80,7 @@ class Kept:
         )  # fmt: skip
         files.write(record)
         self.records[key] = record
-        (files.run(key) / "latest.pth").unlink(missing_ok=True)  # the exported detector and the record say it all now
+        latest(files.run(key)).unlink(missing_ok=True)  # the exported detector and the record say it all now
 
     def failed(self, key: str, error: Exception) -> None:
         """Write why a run has no result; where even that cannot be written, say it."""

@@ -4,7 +4,6 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from mmengine.evaluator import Evaluator
@@ -13,7 +12,6 @@ from mmengine.registry import init_default_scope
 from study.nouns.config import TrialConfig
 from trainables import datasets, detectors
 from trainables.features import Batch
-from trainables.training.building import lay_data
 from trainables.training.epochs import Spent
 from trainables.training.machine import device, wait
 from trainables.training.stream import Stream
@@ -28,16 +26,14 @@ Predict = Callable[[Batch], list[Any]]
 class Validation:
     """What runs of one data set and one placement of their detector are validated on."""
 
-    def __init__(self, config: TrialConfig, data: Path) -> None:
-        """Lay mmdet3d's config on a prepared root.
+    def __init__(self, config: TrialConfig, cfg: Any) -> None:
+        """Build the stream of the split.
 
         Args:
             config: of one of the runs.
-            data: prepared root.
+            cfg: mmdet3d's, laid on the data (`building.lay_data`).
         """
         spec, data_set = detectors.load(config.detector.name), datasets.load(config.dataset.name)
-        cfg = spec.load(config.detector, teacher=True)
-        lay_data(cfg, data, config)
         cfg.val_dataloader.batch_size = spec.predicts_at_once
         init_default_scope("mmdet3d")
         workers = config.training.workers
