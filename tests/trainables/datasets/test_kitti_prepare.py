@@ -121,7 +121,9 @@ def test_progress_counts_the_frames_of_each_split(root):
 
 
 def test_a_finished_root_is_left_untouched(prepared):
+    before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*") if path.is_file()}
     kitti.prepare(prepared, progress=lambda *step: pytest.fail(f"prepared again: {step}"))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_changed_label_is_prepared_anew(prepared):
