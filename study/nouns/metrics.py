@@ -31,6 +31,11 @@ class Metric(Frozen):
             raise ValueError(f"low of metric {self.name} must be below high, got {self.low:g} and {self.high:g}")
         return self
 
+    @property
+    def sign(self) -> int:
+        """1 where larger is better, else -1: a difference times this is a gain."""
+        return 1 if self.direction == "max" else -1
+
     def better(self, value: float, other: float) -> bool:
         """Whether a value is better than another."""
         return value > other if self.direction == "max" else value < other

@@ -20,6 +20,9 @@ class PlannedRun(Frozen):
     role: Role = "row"
     label: str = Field(description="the row's own name; tuning runs carry the name of the row that they tune")
     config: TrialConfig
+    wave: int | None = Field(
+        None, ge=1, description="in a study that makes claims: with which wave a row's run started"
+    )
 
 
 class Promise(Frozen):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
@@ -63,6 +63,7 @@ class RunRecord(Frozen):
     config: TrialConfig
     status: Status
     error: str | None = None
+    diverged: bool = Field(False, description="it failed because its loss was not finite: by itself, not by a machine")
     metrics: dict[str, float] = {}
     declared: tuple[Metric, ...] = ()
     called: dict[str, Called] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from study.nouns.claims import Claim, Rule, check
 from study.nouns.config import TrialConfig
 from study.nouns.frozen import Frozen
 from study.nouns.parameters import Range
@@ -46,6 +47,11 @@ class Budget(Frozen):
         "over what can run at once; 1 trains every run by itself",
     )
     hours: float | None = Field(None, gt=0, description="wall-clock limit of the study; null is none")
+    runs: int | None = Field(
+        None,
+        ge=1,
+        description="of rows, tuning and search in all, over all launches, teachers not counted; null is any",
+    )
 
     @model_validator(mode="after")
     def _gpus_are_shared_or_whole(self) -> "Budget":
@@ -90,9 +96,10 @@ class SearchSpec(Frozen):
 
 
 class StudySpec(Frozen):
-    """A question and the runs that answer it: `points` for every seed, then `search` around the base run.
+    """A question and the runs that answer it: `points` for every seed, and `search` around the base run.
 
-    A point that asks for it (`tune`) gets its loss weight by `tuning` first.
+    A point that asks for it (`tune`) gets its loss weight by `tuning` first. With `claims`, seeds are an order and a
+    cap: two of every row are run, then those that decide a claim that is open.
     """
 
     name: str
@@ -101,6 +108,10 @@ class StudySpec(Frozen):
     points: tuple[Point, ...] = ()
     tuning: Tuning = Tuning()
     search: SearchSpec | None = None
+    claims: tuple[Claim, ...] = Field(
+        (), description="what the study's rows are said to be; frozen before the first run"
+    )
+    rule: Rule = Field(Rule(), description="how the claims are decided; frozen too")
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     metric: str = Field(
         "", description="what the question is about; empty is the one by which the data set's evaluator judges teachers"
@@ -118,4 +129,9 @@ class StudySpec(Frozen):
             raise ValueError(f"labels of points must differ, got {labels}")
         if self.tuning.seed in self.seeds and any(point.tune for point in self.points):
             raise ValueError(f"tuning.seed={self.tuning.seed} chooses weights, so it cannot be one of seeds too")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must differ, got {list(self.seeds)}")
+        if self.claims:
+            self.rule.looked_at(len(self.seeds))
+            check(self.claims, labels, self.rule)
         return self

@@ -12,7 +12,7 @@ from study.nouns.config import TrialConfig
 from study.nouns.records import EpochRecord, RunRecord
 from trainables.training.checkpoints.latest import latest
 from trainables.training.epochs import Trained
-from trainables.training.failing import reason_of
+from trainables.training.failing import DivergedError, reason_of
 from trainables.training.machine import origin
 
 
@@ -86,7 +86,7 @@ class Kept:
         """Write why a run has no result; where even that cannot be written, say it."""
         files = self.assigned[key].files
         reason = reason_of(error, files.run(key))
-        record = RunRecord(**self._begun(key), status="failed", error=reason, seconds=perf_counter() - self._start)
+        record = RunRecord(**self._begun(key), status="failed", error=reason, diverged=isinstance(error, DivergedError), seconds=perf_counter() - self._start)
         self.records[key] = record
         try:
             files.write(record)
