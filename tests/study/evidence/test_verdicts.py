@@ -8,7 +8,7 @@ from made_up_claims import PAPER, TEACHER, evidence_of, noisy, paper_claims, run
 
 from study.evidence.readings import Wave
 from study.evidence.verdicts import Evidence, Word, sides
-from study.nouns.claims import Claim, Leveled, Rule
+from study.nouns.claims import Claim, Leveled
 
 NOISE = [0.11, -0.07, 0.02, -0.12, 0.06, 0.01, -0.03, 0.09]
 """Of a row, by seed."""
@@ -39,8 +39,11 @@ def test_a_gain_is_supported_or_answered_less(gain, word):
     assert words(one_claim(GAIN, {"student": 50.0, "LD": 50.0 + gain})) == [word]
 
 
-def test_one_look_of_one_pair_decides_nothing_yet():
-    assert words(one_claim(GAIN, {"student": 50.0, "LD": 54.0}, seeds=2)) == [Word.UNDECIDED]
+def test_two_seeds_that_disagree_decide_nothing():
+    evidence = evidence_of([GAIN], ["student", "LD"], 8)
+    assert words(evidence) == [Word.UNDECIDED]
+    evidence.add(Wave({("student", 0): 50.0, ("student", 1): 50.0, ("LD", 0): 54.0, ("LD", 1): 52.0}))
+    assert words(evidence) == [Word.UNDECIDED]
 
 
 def test_what_lies_between_the_two_thresholds_may_show_both_sides_one_after_the_other():
