@@ -11,6 +11,7 @@ from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.completing import complete, metric_of
+from study.planning.goals import goals_of
 from study.planning.missing import finished, still_to_run
 from study.planning.offered import Offered
 from study.planning.optuna_search import Search, open_search, promised
@@ -57,6 +58,7 @@ class StudyState:
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
         asked = [*self.points, *tuned, *self.searched]
         self.metric = metric_of(self.spec, [run.config for run in asked], offered)
+        self.goals = goals_of(self.spec, offered)
         self.needed = teachers(asked, offered.resolve)
         self.search: Search | None = None
         self.configs = [run.config for run in [*asked, *self.needed]]
@@ -98,8 +100,8 @@ class StudyState:
         retry(self.tunings, self.files)
         self.read()
         self.adopt()
-        if self.searched:
-            self.search = open_search(self.spec, self.searched[0].config, self.metric, self.files, self.offered.resolve)
+        if self.goals is not None:
+            self.search = open_search(self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve)
         self.files.write_plan(self.plan())
 
     def missing(self) -> dict[str, int]:
