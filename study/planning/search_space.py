@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, unknown_name
-from study.nouns.overrides import override
+from study.nouns.overrides import override, value_at
 from study.nouns.parameters import Range
 from study.nouns.promised import PlannedRun
 from study.nouns.spec import StudySpec
@@ -38,7 +38,9 @@ def suggest(trial: optuna.trial.BaseTrial, space: Space, base: TrialConfig) -> d
     content = base.model_dump(mode="json")
     for key in _in_order(space):
         conditions = space[key].when.items()
-        if all((changes[other] if other in changes else _at(content, other)) == value for other, value in conditions):
+        if all(
+            (changes[other] if other in changes else value_at(content, other)) == value for other, value in conditions
+        ):
             changes[key] = _asked(trial, key, space[key])
     return changes
 
@@ -51,7 +53,7 @@ def values_of(config: TrialConfig, space: Space) -> dict[str, Any]:
         space: a checked space.
     """
     content = config.model_dump(mode="json")
-    values = {key: _at(content, key) for key in space}
+    values = {key: value_at(content, key) for key in space}
     return {key: _written(space[key], value) for key, value in values.items() if _holds(space[key], value)}
 
 
@@ -101,7 +103,7 @@ def _check(space: Space, base: TrialConfig) -> None:
         for other, value in range_.when.items():
             if other not in known:
                 raise unknown_name(f"key in the condition of search.space {key},", other, known)
-            possible = _holds(space[other], value) if other in space else _at(content, other) == value
+            possible = _holds(space[other], value) if other in space else value_at(content, other) == value
             if not possible:
                 raise InputError(f"search.space of {key}: it is never searched, as {other} is never {value!r}")
     _in_order(space)
@@ -175,10 +177,3 @@ def _keys(content: dict[str, Any], above: str = "") -> Iterator[str]:
         yield f"{above}{name}"
         if isinstance(value, dict):
             yield from _keys(value, f"{above}{name}.")
-
-
-def _at(content: dict[str, Any], key: str) -> Any:
-    place: Any = content
-    for name in key.split("."):
-        place = place.get(name) if isinstance(place, dict) else None
-    return place

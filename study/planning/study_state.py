@@ -16,6 +16,7 @@ from study.planning.missing import finished, still_to_run
 from study.planning.offered import Offered
 from study.planning.optuna_search import Search, open_search, promised
 from study.planning.plan import check_devices, expand, teachers
+from study.planning.rating import rate
 from study.planning.same_study import searched_around
 from study.planning.search_space import around
 from study.planning.weight_tuning import Tuning, read, retry, rows
@@ -103,6 +104,11 @@ class StudyState:
         if self.goals is not None:
             self.search = open_search(self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve)
         self.files.write_plan(self.plan())
+
+    def rate(self) -> None:
+        """Keep how much each searched value mattered so far."""
+        if self.search is not None:
+            rate(self.search.study).write(self.files.importances_json)
 
     def missing(self) -> dict[str, int]:
         """How many runs this launch has to do, by what they are; nothing that needs none."""
