@@ -13,8 +13,7 @@ from study.nouns.frozen import Frozen
 from study.nouns.parameters import Range
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-TEACHERS = "teachers"
-RESERVED = (TEACHERS, "data", "report", "records", "runs", "tune")
+RESERVED = ("data", "report", "runs", "tune")
 """Folders that lie beside the studies in a results folder, or inside each of them: no study is called so."""
 
 

@@ -10,6 +10,7 @@ Optuna leaves three traps here (Optuna 5.0, Ray 2.60), each met below:
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ from study.planning.search_space import Space, suggest
 
 REFUSED = "refused"
 """The attribute of an Optuna trial whose values cannot be a run together; its value says why."""
+Known = Mapping[str, PlannedRun]
+"""What a search has suggested, by key."""
 TRIES = 100
 """So many suggestions may be refused, or be answered already, in a row."""
 
@@ -64,19 +67,28 @@ class Search:
     Attributes:
         left: how many more suggestions it may make.
         study: Optuna's.
+        runs: what it has suggested by now, in earlier launches too, by key.
     """
 
-    def __init__(self, study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles, promised: Promise) -> None:
-        self.study, self.left = study, _left(study, promised.runs)
+    def __init__(
+        self, study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles, promised: Promise, known: Known
+    ) -> None:
+        self.study, self.left, self.runs = study, _left(study, promised.runs), dict(known)
         self._asked, self._metric, self._files, self._promised = asked, metric, files, promised
         self._open: dict[str, list[optuna.Trial]] = {}
 
-    def ask(self, most: int) -> list[Assignment]:
-        """Up to so many runs to start now; none where the search is at its end, or has to wait for results."""
+    def ask(self, most: int, keep: Callable[[], None]) -> list[Assignment]:
+        """Up to so many runs to start now; none where the search is at its end, or has to wait for results.
+
+        Args:
+            most: of them.
+            keep: puts `runs` on disk; called before any of them can start, or is answered by what others trained.
+        """
         found: list[Assignment] = []
+        answered: list[str] = []
         for _ in range(TRIES):
             if len(found) == most or not self.left:
-                return found
+                break
             trial = self.study.ask()
             try:
                 run = self._asked.run(trial)
@@ -88,12 +100,19 @@ class Search:
             key = run.config.key
             known = key in self._open
             self._open.setdefault(key, []).append(trial)
-            if self._files.finished(key) is not None:
-                self.ended(key)
+            if key not in self.runs:
+                self._files.retry(key)  # another study's failure is not this one's
+                self.runs[key] = run
+            if self._files.status(key) == "finished":
+                answered.append(key)
             elif not known:
                 found.append(Assignment(run.config, self._files, run.label, run.role, dict(trial.params)))
-        if not found and not self._open:
+        if not (found or answered or self._open):
             self.left = 0  # nothing that is suggested can be run
+            return []
+        keep()
+        for key in answered:
+            self.ended(key)
         return found
 
     def ended(self, key: str) -> None:
@@ -103,16 +122,19 @@ class Search:
         for trial in self._open.pop(key, []):
             self.study.tell(trial, value, state=TrialState.FAIL if value is None else None)
 
-    def promise(self) -> Promise:
+    def promise(self, keys: Iterable[str]) -> Promise:
         """The runs of the search in all: those that have a result, and those that it may still ask for.
 
-        A suggestion that another run of the study answers is none of them.
+        Args:
+            keys: of what it has suggested and no other run of the study answers.
         """
-        found = sum(record.role == "search" and record.status == "finished" for record in self._files.all())
+        found = sum(self._files.status(key) == "finished" for key in keys)
         return self._promised.model_copy(update={"runs": found + _left(self.study, self._promised.runs)})
 
 
-def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: StudyFiles, resolve: Resolve) -> Search:
+def open_search(
+    spec: StudySpec, base: TrialConfig, metric: Metric, files: StudyFiles, resolve: Resolve, known: Known
+) -> Search:
     """Open the study's journal (new or old) and prepare the runs that are missing in it.
 
     Args:
@@ -121,6 +143,7 @@ def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: Study
         metric: the study's.
         files: where journal and records lie.
         resolve: completes what is suggested.
+        known: what earlier launches asked for.
     """
     assert spec.search is not None, "only a study with a search is searched"
     assert spec.search.space is not None, "a completed search has a space"
@@ -132,11 +155,11 @@ def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: Study
     direction = StudyDirection.MAXIMIZE if metric.direction == "max" else StudyDirection.MINIMIZE
     name = study_name(spec, base.seed)
     study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
-    _settle(study, asked, metric, files)
+    _settle(study, asked, metric, files, known)
     study.sampler = optuna.samplers.TPESampler(
         seed=base.seed + len(study.trials), n_startup_trials=spec.search.startup, constant_liar=True
     )
-    return Search(study, asked, metric, files, promised(spec, base))
+    return Search(study, asked, metric, files, promised(spec, base), known)
 
 
 def promised(spec: StudySpec, base: TrialConfig) -> Promise:
@@ -164,28 +187,30 @@ def _left(study: optuna.Study, trials: int) -> int:
     return max(0, trials - len(study.get_trials(states=[TrialState.COMPLETE])))
 
 
-def _settle(study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles) -> None:
+def _settle(study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles, known: Known) -> None:
     """Close what a dead driver left open, and ask again for every suggestion that has no result."""
+    complete = [trial.params for trial in study.get_trials(states=[TrialState.COMPLETE])]
     waiting = [trial.system_attrs["fixed_params"] for trial in study.get_trials(states=[TrialState.WAITING])]
     for trial in study.get_trials(states=[TrialState.RUNNING, TrialState.FAIL]):
-        value = _measured(trial, asked, metric, files)
+        value = _measured(trial, asked, metric, files, known)
         if value is not None and trial.state == TrialState.RUNNING:
             study.tell(trial.number, value)
             continue
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
-        if value is None and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
+        answered = value is not None and trial.params in complete
+        if not answered and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
             study.enqueue_trial(trial.params)
             waiting.append(trial.params)
 
 
-def _measured(trial: FrozenTrial, asked: Asked, metric: Metric, files: StudyFiles) -> float | None:
-    """The result of a suggestion, where its run is finished."""
+def _measured(trial: FrozenTrial, asked: Asked, metric: Metric, files: StudyFiles, known: Known) -> float | None:
+    """The result of a suggestion that is known, where its run is finished."""
     try:
         run = asked.run(FixedTrial(trial.params))
     except ValueError:  # the driver died between two suggestions of this trial, or it was refused
         return None
-    record = files.finished(run.config.key)
+    record = files.finished(run.config.key) if run.config.key in known else None
     return record.metrics.get(metric.name) if record else None
 
 

@@ -72,7 +72,7 @@ class Kept:
         """Write the record of a run that has its result."""
         config, files, *_ = self.assigned[key]
         teacher = self.teacher if config.distills else None
-        above = files.teachers().record(teacher) if teacher else None
+        above = files.record(teacher) if teacher else None
         learned_from = {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
         record = RunRecord(
             **self._begun(key), status="finished", metrics=metrics, epochs=epochs, teacher_key=teacher,
