@@ -18,10 +18,12 @@ import typer
 from study.command_line import printing
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import AcceptWeak, Address, Data, Json, Results, Set, Simulated
+from study.nouns.assignment import Assignment
 from study.nouns.config import TrialConfig
-from study.nouns.errors import ExitStatus, InputError
+from study.nouns.errors import ExitStatus, InputError, RunFailedError
 from study.nouns.overrides import override, parse
-from study.nouns.records import Role, RunRecord, StudyFiles
+from study.nouns.promised import PlannedRun
+from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 
 app = typer.Typer(
@@ -42,6 +44,7 @@ def run(
     results: Results = Path("results"),
     name: Annotated[str | None, typer.Option(help="Keep the results under this name.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of every row, e.g. 0,1,2.")] = None,
+    rows: Annotated[str, typer.Option(help="Run only these rows now, e.g. student,LD.")] = "",
     address: Address = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Run only what is missing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, start nothing.")] = False,
@@ -51,23 +54,26 @@ def run(
     """Run a study on Ray and write its report."""
     spec = _study(study, set_, _dataset(data, simulated), name, seeds)
     from study.planning.offered import Offered
+    from study.planning.plan import part_of
     from study.planning.preview import preview
     from study.planning.study_state import StudyState
     from trainables import run as one_run
 
     offered = Offered(*(getattr(one_run, name) for name in Offered._fields))
     files = StudyFiles(results, spec.name)
-    lines = list(preview(spec, offered))  # refuses what cannot be run before any data are made
+    only = [label.strip() for label in rows.split(",")] if rows else []
+    part = part_of(spec, only)
+    list(preview(spec, offered))  # refuses what cannot be run before any data are made
     if dry_run:
-        print(_promised(StudyState(spec, offered, files)) if as_json else "\n".join(lines))
+        print(_promised(StudyState(part, offered, files)) if as_json else "\n".join(preview(part, offered)))
         return
     from study.driver.launch import launch
     from trainables.datasets.ready import ensure
 
     ensure(spec.base.dataset, files, printing.progress())
     outcome = launch(
-        spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher
-    )  # fmt: skip
+        spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only
+    )
     if outcome.finished or outcome.failed:
         _report([files.root])
     if outcome.stopped:
@@ -85,22 +91,26 @@ def trial(
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Train one run in this process, without Ray; its teacher too where it is missing."""
-    from study.planning.plan import too_weak
-    from study.planning.single_runs import entered
+    from study.planning.plan import teachers, too_weak
+    from study.planning.same_study import only_driver
+    from study.planning.single_runs import entered, refer
     from trainables import run as one_run
     from trainables.datasets.ready import ensure
 
     config = one_run.resolve(override(TrialConfig(), {**_dataset(data), **dict(map(parse, set_))}))
     files = StudyFiles(results, name)
-    label, runs = entered(config, files)
+    entered(config, files)  # refused before any data are made
     ensure(config.dataset, files, printing.progress())
-    files.write_study(runs)
-    if config.distills:
-        teacher = one_run.resolve(config.teacher_run())
-        weak = too_weak(teacher, _train(teacher, files.teachers(), "teacher", "teacher"))
+    with only_driver(files):
+        label, runs = entered(config, files)
+        row = PlannedRun(label=label, config=config)
+        above = teachers([row], one_run.resolve) if config.distills else []
+        refer(files, runs, [*above, row])
+    for teacher in above:
+        weak = too_weak(teacher.config, _train(teacher, files))
         if weak and not accept_weak_teacher:
             raise InputError(weak)
-    _train(config, files, label)
+    _train(row, files)
     print(f"tables and figures: run_study.py report {results / name}")
 
 
@@ -232,18 +242,25 @@ def _dataset(data: Path | None, simulated: bool = False) -> dict[str, Any]:
     return {"dataset.name": datasets.recognized(data), "dataset.root": str(data.absolute()), "dataset.options": {}}
 
 
-def _train(config: TrialConfig, files: StudyFiles, label: str, role: Role = "row") -> RunRecord:
+def _train(planned: PlannedRun, files: StudyFiles) -> RunRecord:
+    from study.planning.missing import assign
+    from study.planning.trained_once import train_once
     from trainables import run as one_run
 
+    config, label = planned.config, planned.label
     headlines = [metric.name for metric in one_run.metrics_of(config) if metric.headline]
-    record = files.finished(config.key)
-    if record is None:
-        files.retry(config.key)
+
+    def train(open_: list[Assignment]) -> None:
         work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
         print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
-        record = one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch, headlines)), role)
+        one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch, headlines)), planned.role)
+
+    files.retry(config.key)
+    train_once([assign(planned, files)], train, lambda one: print(f"{label} {config.key}: another process trains it"))
+    if (record := files.finished(config.key)) is None:
+        raise RunFailedError(f"{config.key}: the process that trained it has failed; see {files.run(config.key)}")
     metrics = ", ".join(f"{name} {record.metrics[name]:.2f}" for name in headlines)
-    print(f"{label} {config.key}: {metrics}\n  record {files.records / config.key}.json")
+    print(f"{label} {config.key}: {metrics}\n  record {files.record_json(config.key)}")
     return record
 
 

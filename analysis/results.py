@@ -15,6 +15,7 @@ promised and that has no record yet is a run of status `not_run`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -25,7 +26,7 @@ from analysis.run_columns import COST, epoch_table, run_row
 from study.nouns.importances import Importances
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
-from study.nouns.promised import PlannedRun, Promise
+from study.nouns.promised import PlannedRun, Promise, Role
 from study.nouns.records import RunRecord
 from study.nouns.spec import StudySpec
 
@@ -36,13 +37,20 @@ IDENTITY = [
 COMPARISON = ["family", "setting", "variant", "teacher_key"]
 
 
+class Named(NamedTuple):
+    """What a study calls a run."""
+
+    label: str
+    role: Role
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
     """All that is known of one or more studies. Tables and figures read it and leave it as it is.
 
-    `declared` and `called` are those of each record, `held` the keys of each study's runs, both by name;
-    `retried` holds seconds and devices of attempts that failed before another one, `importances` how much the values of
-    each study's search mattered.
+    `declared` and `called` are those of each record; `held` says by study and key what each study calls its runs, and
+    `runs` calls a run that several share as the first of them does. `retried` holds seconds and devices of attempts
+    that failed before another one, `importances` how much the values of each study's search mattered.
     """
 
     specs: tuple[StudySpec, ...]
@@ -50,7 +58,7 @@ class Results:
     epochs: pd.DataFrame
     declared: Mapping[str, tuple[Metric, ...]]
     called: Mapping[str, Mapping[str, Called]]
-    held: Mapping[str, frozenset[str]]
+    held: Mapping[str, Mapping[str, Named]]
     retried: pd.DataFrame
     unreadable: tuple[str, ...] = ()
     importances: Mapping[str, Importances] = field(default_factory=dict)
@@ -108,11 +116,15 @@ class Results:
         return self.runs[self.runs["status"] == "finished"]
 
     def _only(self, specs: tuple[StudySpec, ...]) -> "Results":
-        keys = frozenset[str]().union(*(self.held[spec.name] for spec in specs))
+        keys = {key: (spec.name, *named) for spec in reversed(specs) for key, named in self.held[spec.name].items()}
+        runs = self.runs[self.runs["key"].isin(keys)].copy()
+        for place, column in enumerate(("study", "label", "role")):
+            runs[column] = [keys[key][place] for key in runs["key"]]
+        runs["row"] = row_names(runs)
         return replace(
             self,
             specs=specs,
-            runs=self.runs[self.runs["key"].isin(keys)],
+            runs=_in_order(runs),
             epochs=self.epochs[self.epochs["key"].isin(keys)],
             declared={key: value for key, value in self.declared.items() if key in keys},
             called={key: value for key, value in self.called.items() if key in keys},
@@ -124,7 +136,7 @@ def tidy(
     records: Iterable[RunRecord],
     planned: Iterable[tuple[str, PlannedRun]] = (),
     unreadable: tuple[str, ...] = (),
-    held: Mapping[str, frozenset[str]] | None = None,
+    held: Mapping[str, Mapping[str, Named]] | None = None,
     retried: Iterable[RunRecord] = (),
     promised: Iterable[tuple[str, Promise]] = (),
     importances: Mapping[str, Importances] = {},
@@ -136,7 +148,7 @@ def tidy(
         records: one of each key.
         planned: study and run of everything that is known of its plan.
         unreadable: why records could not be read.
-        held: by study, the keys of its runs; None: every study holds every run.
+        held: by study and key, what it calls its runs; None: every study holds every run under its record's names.
         retried: attempts that failed before another one.
         promised: study and what is left of each promise of runs that nobody has asked for yet.
         importances: by study, of what its search varied.
@@ -147,7 +159,8 @@ def tidy(
     runs = pd.DataFrame([*(run_row(record, searched) for record in kept), *missing])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = row_names(runs)
-    runs = runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)
+    runs = _in_order(runs)
+    named = {key: Named(label, role) for key, label, role in zip(runs["key"], runs["label"], runs["role"], strict=True)}
     attempts = pd.DataFrame(
         [(record.key, record.seconds, record.config.training.devices) for record in retried],
         columns=["key", "seconds", "devices"],
@@ -158,8 +171,12 @@ def tidy(
         epochs=epoch_table(kept),
         declared={record.key: record.declared for record in kept if record.declared},
         called={record.key: record.called for record in kept if record.called},
-        held=held or {spec.name: frozenset(runs["key"]) for spec in specs},
+        held=held or {spec.name: named for spec in specs},
         retried=attempts,
         unreadable=unreadable,
         importances=importances,
     )
+
+
+def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)

@@ -1,14 +1,13 @@
-"""Studies, their records and the teachers that they used, from their folders."""
+"""Studies and the records of their runs, from their folders."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from analysis.declarations import Shared
 from analysis.not_run import unasked_key
-from analysis.results import Results, tidy
-from study.nouns.config import TrialConfig
+from analysis.results import Named, Results, tidy
 from study.nouns.errors import InputError
 from study.nouns.importances import Importances
 from study.nouns.promised import PlannedRun, Promise
@@ -17,18 +16,18 @@ from study.nouns.spec import StudySpec
 
 
 def load(study_folders: Iterable[Path]) -> Results:
-    """Read studies, and the teachers they used, from their folders.
+    """Read studies, and the runs to which their plans refer, from their folders.
 
     Records that cannot be read are named in `unreadable`; a run that two studies share counts once, and to both.
 
     Raises:
-        InputError: a folder holds no readable study.json, a plan.json that is none, or no records folder.
+        InputError: a folder holds no readable study.json, or a plan.json that is none.
     """
     specs: list[StudySpec] = []
     records: dict[str, RunRecord] = {}
     planned: list[tuple[str, PlannedRun]] = []
     promised: list[tuple[str, Promise]] = []
-    held: dict[str, frozenset[str]] = {}
+    held: dict[str, dict[str, Named]] = {}
     retried: list[RunRecord] = []
     unreadable: list[str] = []
     importances: dict[str, Importances] = {}
@@ -38,49 +37,35 @@ def load(study_folders: Iterable[Path]) -> Results:
         spec = _spec(files)
         specs.append(spec)
         plan = files.read_plan()
+        names = held.setdefault(spec.name, {})
+        for run in plan.runs:
+            key = run.config.key
+            names[key] = Named(run.label, run.role)
+            if run.final and (key not in records or records[key].status != "finished"):
+                for record in _read([files.record_json(key)], unreadable):
+                    records[key] = shared(files.named(record, run))
+            retried += _read(files.attempts(key), [])  # one that cannot be read is of no run's result
         if rated := Importances.read(files.importances_json):
             importances[spec.name] = rated
         planned += [(spec.name, run) for run in plan.runs]
-        own = [shared(record) for record in _read(files, unreadable)]
-        wanted = {record.teacher_key for record in own} | set(_teacher_keys(run.config for run in plan.runs))
-        above = [shared(record) for record in _read(files.teachers(), unreadable) if record.key in wanted]
-        for record in [*own, *above]:
-            if record.key not in records or records[record.key].status != "finished":
-                records[record.key] = record
-        left = plan.unasked((record.role, record.label) for record in own)
-        promised += [(spec.name, promise) for promise in left]
-        keys = {record.key for record in [*own, *above]} | {run.config.key for run in plan.runs}
-        to_come = {unasked_key(spec.name, promise, n) for promise in left for n in range(1, promise.runs + 1)}
-        held[spec.name] = held.get(spec.name, frozenset()) | keys | to_come
-        retried += _retried(files, keys)
+        for promise in plan.unasked():
+            promised.append((spec.name, promise))
+            to_come = (unasked_key(spec.name, promise, number) for number in range(1, promise.runs + 1))
+            names |= {key: Named(promise.label, promise.role) for key in to_come}
     if not specs:
         raise InputError("a report needs at least one study folder, got none")
     said = tuple(dict.fromkeys(unreadable))
     return tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised, importances)
 
 
-def _teacher_keys(planned: Iterable[TrialConfig]) -> Iterator[str]:
-    for config in planned:
-        if config.method == "teacher":
-            yield config.key  # trained among the shared teachers
-        elif config.distills:
-            yield config.teacher_run().key
-
-
-def _read(files: StudyFiles, unreadable: list[str], pattern: str = "*.json") -> list[RunRecord]:
+def _read(paths: Iterable[Path], unreadable: list[str]) -> list[RunRecord]:
     found = []
-    for path in sorted(files.records.glob(pattern)):
+    for path in sorted(path for path in paths if path.exists()):
         try:
             found.append(read_record(path))
         except (InputError, OSError) as error:
             unreadable.append(str(error))
     return found
-
-
-def _retried(files: StudyFiles, keys: set[str]) -> list[RunRecord]:
-    """Failed attempts that were set aside; one that cannot be read is of no run's result and is left out."""
-    aside = [*_read(files, [], "retried/*.json"), *_read(files.teachers(), [], "retried/*.json")]
-    return [record for record in aside if record.key in keys]
 
 
 def _once(attempts: list[RunRecord]) -> list[RunRecord]:
@@ -90,9 +75,8 @@ def _once(attempts: list[RunRecord]) -> list[RunRecord]:
 
 def _study_files(folder: Path) -> StudyFiles:
     folder = folder.absolute()
-    for name in ("study.json", "records"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder}: not the folder of a study: it holds no {name}")
+    if not (folder / "study.json").exists():
+        raise InputError(f"{folder}: not the folder of a study: it holds no study.json")
     return StudyFiles(folder.parent, folder.name)
 
 

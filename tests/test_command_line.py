@@ -16,6 +16,7 @@ import tiny_run
 import yaml
 
 import run_study
+from study.nouns.records import StudyFiles
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -71,11 +72,11 @@ def study(tmp_path_factory):
 
 def test_a_study_leaves_one_record_per_run_and_shares_its_teacher(study):
     folder, _ = study
-    records = [json.loads(path.read_text()) for path in (folder / "results/tiny/records").glob("*.json")]
-    assert sorted(record["label"] for record in records) == ["LD + RL"] * 2 + ["search"] * 2 + ["student"] * 2
-    assert {record["status"] for record in records} == {"finished"}
-    assert len(list((folder / "results/teachers/records").glob("*.json"))) == 1
-    assert len({record["teacher_key"] for record in records} - {None}) == 1
+    records = list(StudyFiles(folder / "results", "tiny").all())
+    labels = ["LD + RL"] * 2 + ["search"] * 2 + ["student"] * 2 + ["teacher"]
+    assert sorted(record.label for record in records) == labels
+    assert {record.status for record in records} == {"finished"}
+    assert len({record.teacher_key for record in records} - {None}) == 1
 
 
 def test_a_study_prints_its_progress_and_where_the_report_is(study):
@@ -112,13 +113,18 @@ def test_a_run_whose_data_cannot_be_used_fails_alone_and_the_study_goes_on(study
     content.update(seeds=[0])
     content["points"].append({"label": "diverges", "set": {"parameters.weight": 1e39}})
     (folder / "partly.yaml").write_text(yaml.safe_dump(content))
-    done = command("run", "partly.yaml", "--results", "results", cwd=folder)
+    part = command("run", "partly.yaml", "--results", "results", "--rows", "student, LD + RL", cwd=folder)
+    assert part.returncode == 0, part.stderr
+    assert "nothing is missing" in part.stdout, "what the other study has trained was trained again"
+    assert "1 of 3 runs is missing" in (folder / "results/partly/report/index.html").read_text()
+    done = command("run", "partly.yaml", "--results", "results", "--resume", cwd=folder)
     assert done.returncode == 1
     assert "the loss is not finite" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    records = [json.loads(path.read_text()) for path in (folder / "results/partly/records").glob("*.json")]
-    assert sorted((r["label"], r["status"]) for r in records) == [
-        ("LD + RL", "finished"), ("diverges", "failed"), ("student", "finished")
+    assert "to run: 1 row\n" in done.stdout
+    records = StudyFiles(folder / "results", "partly").all()
+    assert sorted((record.label, record.status) for record in records) == [
+        ("LD + RL", "finished"), ("diverges", "failed"), ("student", "finished"), ("teacher", "finished")
     ]  # fmt: skip
     assert "the loss is not finite" in (folder / "results/partly/report/index.html").read_text()
 
@@ -186,8 +192,8 @@ def test_single_runs_can_be_reported_and_seeds_of_one_row_stand_together(tmp_pat
     written = json.loads(done.stdout)
     assert Path(written["report"]).stat().st_size > 10_000
     assert all(Path(path).is_file() for path in [*written["tables"], *written["figures"]])
-    records = [json.loads(path.read_text()) for path in (tmp_path / "trials/records").glob("*.json")]
-    assert Counter(record["label"] == "student" for record in records) == {True: 2, False: 1}
+    labels = [record.label for record in StudyFiles(tmp_path, "trials").all()]
+    assert Counter(label == "student" for label in labels) == {True: 2, False: 1}
 
 
 def test_a_study_whose_time_is_up_ends_with_status_3_and_says_how_to_go_on(study):
@@ -213,6 +219,7 @@ WRONG = [
     (["run", "quickstrat"], "Did you mean 'quickstart'?"),
     (["run", "no_such_file.yaml"], "no_such_file.yaml"),
     (["run", "quickstart", "--seeds", "one"], "--seeds expects whole numbers"),
+    (["run", "quickstart", "--rows", "student,RLL", "--results", "{tmp}"], "unknown row 'RLL'. Did you mean 'RL'?"),
     (["run", "quickstart", "--set", "base.training.epoch=3"], "Did you mean 'base.training.epochs'?"),
     (["run", "quickstart", *FEW, "--set", "budget.gpus_per_trial=64", "--results", "{tmp}"], "budget.gpus_per_trial"),
     (["run", "quickstart", *FEW, "--address", "127.0.0.1:1", "--results", "{tmp}"], "127.0.0.1:1"),

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from study.nouns.assignment import Assignment, compose
-from study.nouns.config import TrialConfig
+from study.nouns.config import DatasetSpec, DetectorConfig, TrialConfig
 from study.nouns.errors import InputError, RunFailedError
 from study.nouns.frozen import without_additions
 from study.nouns.metrics import Metric
@@ -50,9 +51,15 @@ def resolve(config: TrialConfig) -> TrialConfig:
     teacher = given_teacher.checked(config) if config.distills or config.measures else config.teacher
     changes = {"parameters": parameters, "dataset": ready.checked(config.dataset), "teacher": teacher}
     resolved = config.model_copy(update=changes)
-    cfg = spec.load(config.detector, teacher=not config.distills and config.method == "teacher")  # does the range fit?
-    datasets.fit(cfg, config.dataset, config.detector.name)
+    _check_fit(config.detector, config.method == "teacher", config.dataset.model_dump_json())
     return resolved
+
+
+@cache  # mmdet3d's config takes a tenth of a second to read, and a study has thousands of runs
+def _check_fit(detector: DetectorConfig, teaches: bool, dataset: str) -> None:
+    """Can the detector be laid on its range, and learn from the data set?"""
+    cfg = detectors.load(detector.name).load(detector, teacher=teaches)
+    datasets.fit(cfg, DatasetSpec.model_validate_json(dataset), detector.name)
 
 
 def weight_range(config: TrialConfig) -> tuple[float, float]:
@@ -182,7 +189,7 @@ def teacher_checkpoint(config: TrialConfig, files: StudyFiles) -> tuple[Path | N
     if not config.distills:
         return None, None
     key = config.teacher_run().key
-    path = files.teachers().checkpoint(key)
+    path = files.checkpoint(key)
     if not path.exists():
         raise InputError(f"the teacher {key} has not been trained or validated: {path} does not exist")
     return path, key

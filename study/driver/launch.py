@@ -1,7 +1,8 @@
 """From a StudySpec and a trainable to records: one Ray, one Tuner, and the planner that it asks.
 
-Records are the truth: a run is finished when its record says so and its detector is there, and Tune's own state is
-scratch. So the driver, a node or a run may die at any moment, and the next launch does what is missing.
+Records are the truth: a run is finished when its record says so and its detector is there, whichever study it was
+trained for. Tune's own state is scratch. So the driver, a node or a run may die at any moment, and the next launch does
+what is missing.
 
 A trainable is a function of Tune's config and keeps this contract:
 - `assignment.compose(config)` are the runs of a cohort, none of which is over;
@@ -10,7 +11,7 @@ A trainable is a function of Tune's config and keeps this contract:
   itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -44,6 +45,7 @@ def launch(
     address: str = "local",
     resume: bool = False,
     force: bool = False,
+    only: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Run what the study still misses, several runs at a time, and leave one record per run.
@@ -55,6 +57,7 @@ def launch(
         address: `local` starts a Ray of its own; `auto` or `host:port` joins that cluster.
         resume: go on with the study that is already there.
         force: distill also from a teacher below its `teacher.minimum`.
+        only: labels of the rows to run now, with what they need; none: the whole study.
         say: where the lines of progress go.
 
     Returns:
@@ -64,7 +67,7 @@ def launch(
         InputError: a config, the metric, the folder, the address or the resources cannot be used. Nothing was started,
             and nothing is left behind.
     """
-    state = StudyState(spec, offered, files)
+    state = StudyState(spec, offered, files, only)
     loop = _Loop(state, say, force)
     with only_driver(files), ExitStack() as ray:
         state.read()
@@ -130,8 +133,7 @@ class _Loop:
             return str(lost)
         finally:
             clock.keep(at_once=True)
-            self.state.adopt()
-            self.files.write_plan(self.state.plan())
+            self.state.keep()
         self.say(progress.summary())
         return next(iter(planner.unfit.values()), None)
 

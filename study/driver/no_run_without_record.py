@@ -15,11 +15,12 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
-from study.driver.progress import never_raises
+from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
 from study.nouns.assignment import Assignment, carry, compose
-from study.nouns.records import StudyFiles
+from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import fail
+from study.planning.trained_once import train_once
 
 ARRIVES_S = 10.0
 """How long the record of a run that has ended may take to be seen from here, on a network disk."""
@@ -82,10 +83,11 @@ class Guard(tune.Callback):
         assigned, give_up = compose(trial.config), time.monotonic() + ARRIVES_S
         while unrecorded(assigned) and time.monotonic() < give_up:
             time.sleep(0.2)
-            os.listdir(assigned[0].files.records)  # a network disk then asks its server what is new
+            for one in unrecorded(assigned):
+                os.listdir(one.files.run(one.config.key))  # a network disk then asks its server what is new
         for one in unrecorded(assigned):
             node = (trial.last_result or {}).get("node_ip", "its node")
-            fail(one, f"it ended on {node} without an error, and no record of it is in {one.files.records}")
+            fail(one, f"it ended on {node} without an error, and no record of it is in {one.files.run(one.config.key)}")
 
     @never_raises
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -106,17 +108,16 @@ def unrecorded(assigned: Iterable[Assignment]) -> list[Assignment]:
 def recorded(trainable: Trainable) -> Trainable:
     """What Tune calls, on a worker: runs that are over are answered from their records, and none ends without one."""
 
-    def run(tune_config: dict[str, Any]) -> None:
-        open_, before = [], {}
-        for one in compose(tune_config):
-            key, epochs = one.config.key, one.config.training.epochs
-            before[key] = one.files.record(key)
-            if (done := one.files.ended(key)) is None:
-                open_.append(one)
-            elif done.status == "finished":
-                tune.report({**done.metrics, "key": key, "epoch": epochs, "epochs": epochs})
-        if not open_:
-            return
+    def answer(one: Assignment, done: RunRecord) -> None:
+        epochs = one.config.training.epochs
+        if done.status == "finished":
+            tune.report({**done.metrics, "key": done.key, "epoch": epochs, "epochs": epochs})
+
+    def wait(one: Assignment) -> None:
+        tune.report({"key": one.config.key, WAITS: True})
+
+    def train(open_: list[Assignment]) -> None:
+        before = {one.config.key: one.files.record(one.config.key) for one in open_}
         reason = "the run ended without a record of its result"
         try:
             trainable(carry(open_))
@@ -127,6 +128,9 @@ def recorded(trainable: Trainable) -> Trainable:
             if one.files.record(one.config.key) == before[one.config.key]:
                 fail(one, reason)
         tune.report({"over": len(open_)})  # Tune prints a line of its own about a trial that never reported
+
+    def run(tune_config: dict[str, Any]) -> None:
+        train_once(compose(tune_config), train, wait, answer)
 
     return run
 

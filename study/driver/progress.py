@@ -19,6 +19,8 @@ Names = Callable[[TrialConfig], Mapping[str, Called]]
 """How people call the values of a run, by dotted key."""
 BRIEF_S = 1.0
 """A run that ends sooner was answered from its record and says nothing about how long runs take."""
+WAITS = "waits"
+"""In what a run reports: another process trains it, and this one waits for its record."""
 
 
 def nameless(config: TrialConfig) -> Mapping[str, Called]:
@@ -91,6 +93,8 @@ class Progress(Callback):
         """A run was validated, for the last time perhaps; others of its cohort may have failed meanwhile."""
         self._look_for_ends(trial)
         one = self._open.get(trial.trial_id, {}).get(str(result.get("key")))
+        if one is not None and result.get(WAITS):
+            self._line(f"{self._name(one)}: another process trains it; waiting for its result")
         if one is not None and result.get("epochs"):
             self._done_of[one.config.key] = result["epoch"] / result["epochs"]
         if one is not None and result.get("epoch", 0) < result.get("epochs", 0):

@@ -12,7 +12,6 @@ from study.nouns.config import TrialConfig
 from study.nouns.overrides import validated
 from study.nouns.promised import Role
 from study.nouns.records import StudyFiles
-from study.nouns.spec import TEACHERS
 
 
 class Assignment(NamedTuple):
@@ -53,6 +52,5 @@ def compose(tune_config: Mapping[str, Any]) -> list[Assignment]:
 
 
 def _read(run: Mapping[str, Any]) -> Assignment:
-    study = run["study"]
-    files = StudyFiles(Path(run["results"]), study, shared=study == TEACHERS)
+    files = StudyFiles(Path(run["results"]), run["study"])
     return Assignment(validated(TrialConfig, run["trial"]), files, run["label"], run["role"], run["varied"])

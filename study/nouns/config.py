@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -145,11 +147,17 @@ class TrialConfig(Frozen):
             del content["detector"]["compression"]
         return content
 
-    @property
+    @cached_property
     def key(self) -> str:
         """12 hexadecimal characters of the SHA-256 of content and identity's version."""
         canonical = json.dumps([IDENTITY_VERSION, self.identity()], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other content, and so with another key, which pydantic would copy too."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("key", None)
+        return copied
 
     def teacher_run(self) -> "TrialConfig":
         """The run that trains this run's teacher, or validates the one that is given as a checkpoint."""

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError
 
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
-from study.nouns.records import write_json
+from study.nouns.json_files import write_json
 
 FEWEST = 10
 """Below so many finished trials nothing is rated."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from difflib import SequenceMatcher
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
@@ -128,6 +129,7 @@ def _into(free: list[tuple[str, ...]], names: list[str]) -> Iterator[str]:
                 yield _dotted(*field, *names[place + 1 :])
 
 
+@cache
 def _fields(kind: type[BaseModel], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     """The type of every field of a noun and of the nouns inside it, by the names that lead to it."""
     found: dict[tuple[str, ...], Any] = {}

@@ -1,7 +1,6 @@
 """What a study has promised to run: the runs that are known by now, and how many of each kind there will be."""
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
@@ -23,6 +22,7 @@ class PlannedRun(Frozen):
     wave: int | None = Field(
         None, ge=1, description="in a study that makes claims: with which wave a row's run started"
     )
+    final: bool = Field(True, description="false: its weight is still to be chosen, so that no record is its result")
 
 
 class Promise(Frozen):
@@ -30,27 +30,23 @@ class Promise(Frozen):
 
     role: Role
     label: str
-    runs: int = Field(ge=0, description="of this role and label in all, those that are recorded included")
+    runs: int = Field(ge=0, description="of this role and label in all, those that are known included")
     around: TrialConfig = Field(description="the resolved run that they vary")
 
 
 class Plan(Frozen):
-    """Everything that a study has promised."""
+    """Everything that a study has promised. Its runs are those of its report, whichever study they were made for."""
 
     runs: tuple[PlannedRun, ...] = ()
-    """Rows, the teachers that they need, and the tuning runs that are known by now, under their final keys."""
+    """Rows, the teachers that they need, and the tuned and searched runs that are known by now, each key once."""
     promised: tuple[Promise, ...] = ()
     """Tuning runs (one promise per tuned row) and the search's runs, the known ones included."""
 
-    def unasked(self, recorded: Iterable[tuple[str, str]]) -> list[Promise]:
-        """What was promised and nobody has asked for yet, with the number of such runs.
-
-        Args:
-            recorded: role and label of every record of the study.
-        """
-        records, known = Counter(recorded), Counter((run.role, run.label) for run in self.runs)
+    def unasked(self) -> list[Promise]:
+        """What was promised and nobody has asked for yet, with the number of such runs."""
+        known = Counter((run.role, run.label) for run in self.runs)
         return [
             promise.model_copy(update={"runs": promise.runs - asked})
             for promise in self.promised
-            if (asked := max(records[promise.role, promise.label], known[promise.role, promise.label])) < promise.runs
+            if (asked := known[promise.role, promise.label]) < promise.runs
         ]

@@ -16,8 +16,7 @@ from study.nouns.parameters import Range
 
 Sampler = Literal["tpe", "gp", "random", "qmc"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-TEACHERS = "teachers"
-RESERVED = (TEACHERS, "data", "report", "records", "runs", "tune")
+RESERVED = ("data", "report", "runs", "tune")
 """Folders that lie beside the studies in a results folder, or inside each of them: no study is called so."""
 
 

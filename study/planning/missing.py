@@ -2,7 +2,7 @@
 
 A run is finished when its record says so and its detector lies beside it (`StudyFiles.finished`): students learn from a
 teacher's file, not from its record. A run that failed is over too, until a launch sets its record aside
-(`weight_tuning.retry`). Everything else can be run now: what was never started, what was killed on the way, what has
+(`StudyState.begin`). Everything else can be run now: what was never started, what was killed on the way, what has
 lost its files, and what left a record that cannot be read.
 """
 
@@ -14,29 +14,15 @@ from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 
 
-def home(run: PlannedRun, files: StudyFiles) -> StudyFiles:
-    """Where a run lies: a teacher, also one that is a row of the study, among the teachers that all studies share."""
-    return files.teachers() if run.config.method == "teacher" else files
-
-
-def finished(run: PlannedRun, files: StudyFiles) -> RunRecord | None:
-    """The record of a run that has a result, or None."""
-    return home(run, files).finished(run.config.key)
-
-
-def ended(run: PlannedRun, files: StudyFiles) -> RunRecord | None:
-    """The record of a run that is over, finished or failed; None for one that has to run."""
-    return home(run, files).ended(run.config.key)
-
-
 def still_to_run(runs: Iterable[PlannedRun], files: StudyFiles) -> list[PlannedRun]:
     """The runs that have to run, each of them once."""
-    return list({run.config.key: run for run in runs if ended(run, files) is None}.values())
+    keys = {run.config.key: run for run in runs}
+    return [run for key, run in keys.items() if files.status(key) is None]
 
 
 def assign(run: PlannedRun, files: StudyFiles) -> Assignment:
     """A run as a trainable receives it."""
-    return Assignment(run.config, home(run, files), run.label, run.role)
+    return Assignment(run.config, files, run.label, run.role)
 
 
 def fail(assigned: Assignment, reason: str) -> None:

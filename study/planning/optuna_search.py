@@ -10,6 +10,7 @@ Optuna leaves three traps here (Optuna 5.0, Ray 2.60), each met below:
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ REFUSED = "refused"
 """The attribute of an Optuna trial whose values cannot be a run together; its value says why."""
 TOLD = "told"
 """The attribute of an Optuna trial that no search suggested; its value is the key of the run that was told."""
+Known = Mapping[str, PlannedRun]
+"""What a search has suggested, by key."""
 TRIES = 100
 """So many suggestions may be refused, or be answered already, in a row."""
 
@@ -75,12 +78,20 @@ class Search:
     Attributes:
         left: how many more suggestions it may make.
         study: Optuna's.
+        runs: what it has suggested by now, in earlier launches too, by key.
     """
 
     def __init__(
-        self, study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles, promised: Promise, search: SearchSpec
+        self,
+        study: optuna.Study,
+        asked: Asked,
+        goals: Goals,
+        files: StudyFiles,
+        promised: Promise,
+        search: SearchSpec,
+        known: Known,
     ) -> None:
-        self.study, self.left = study, _left(study, promised.runs)
+        self.study, self.left, self.runs = study, _left(study, promised.runs), dict(known)
         self._asked, self._goals, self._files, self._promised, self._search = asked, goals, files, promised, search
         self._open: dict[str, list[optuna.Trial]] = {}
         self._is_cold = search.warm_start
@@ -90,16 +101,22 @@ class Search:
         """How many suggestions learn from nothing before them, and so can be asked for at once."""
         return draws_left(self._search, len(self.study.trials))
 
-    def ask(self, most: int) -> list[Assignment]:
-        """Up to so many runs to start now; none where the search is at its end, or has to wait for results."""
+    def ask(self, most: int, keep: Callable[[], None]) -> list[Assignment]:
+        """Up to so many runs to start now; none where the search is at its end, or has to wait for results.
+
+        Args:
+            most: of them.
+            keep: puts `runs` on disk; called before any of them can start, or is answered by what others trained.
+        """
         if self._is_cold:
             self._is_cold = False
             for record in self._files.all():
                 self._tell(record)
         found: list[Assignment] = []
+        answered: list[str] = []
         for _ in range(TRIES):
             if len(found) == most or not self.left:
-                return found
+                break
             trial = self.study.ask()
             try:
                 run = self._asked.run(trial)
@@ -111,12 +128,19 @@ class Search:
             key = run.config.key
             known = key in self._open
             self._open.setdefault(key, []).append(trial)
-            if self._files.finished(key) is not None:
-                self.ended(key)
+            if key not in self.runs:
+                self._files.retry(key)  # another study's failure is not this one's
+                self.runs[key] = run
+            if self._files.status(key) == "finished":
+                answered.append(key)
             elif not known:
                 found.append(Assignment(run.config, self._files, run.label, run.role, dict(trial.params)))
-        if not found and not self._open:
+        if not (found or answered or self._open):
             self.left = 0  # nothing that is suggested can be run
+            return []
+        keep()
+        for key in answered:
+            self.ended(key)
         return found
 
     def ended(self, key: str) -> None:
@@ -144,16 +168,19 @@ class Search:
         if all(trial.params != known.params for known in self.study.get_trials(deepcopy=False)):
             self.study.add_trial(_closed(trial, record, self._goals, {TOLD: record.key}))
 
-    def promise(self) -> Promise:
+    def promise(self, keys: Iterable[str]) -> Promise:
         """The runs of the search in all: those that have a result, and those that it may still ask for.
 
-        A suggestion that another run of the study answers is none of them.
+        Args:
+            keys: of what it has suggested and no other run of the study answers.
         """
-        found = sum(record.role == "search" and record.status == "finished" for record in self._files.all())
+        found = sum(self._files.status(key) == "finished" for key in keys)
         return self._promised.model_copy(update={"runs": found + _left(self.study, self._promised.runs)})
 
 
-def open_search(spec: StudySpec, base: TrialConfig, goals: Goals, files: StudyFiles, resolve: Resolve) -> Search:
+def open_search(
+    spec: StudySpec, base: TrialConfig, goals: Goals, files: StudyFiles, resolve: Resolve, known: Known
+) -> Search:
     """Open the study's journal (new or old) and prepare the runs that are missing in it.
 
     Args:
@@ -162,6 +189,7 @@ def open_search(spec: StudySpec, base: TrialConfig, goals: Goals, files: StudyFi
         goals: what it looks for.
         files: where journal and records lie.
         resolve: completes what is suggested.
+        known: what earlier launches asked for.
     """
     assert spec.search is not None, "only a study with a search is searched"
     assert spec.search.space is not None, "a completed search has a space"
@@ -174,9 +202,9 @@ def open_search(spec: StudySpec, base: TrialConfig, goals: Goals, files: StudyFi
     directions = [maximize if goal.direction == "max" else minimize for goal in goals.objectives]
     name = study_name(spec, base.seed)
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-    _settle(study, asked, goals, files)
+    _settle(study, asked, goals, files, known)
     study.sampler = sampler_of(spec.search, base.seed, len(study.trials))
-    return Search(study, asked, goals, files, promised(spec, base), spec.search)
+    return Search(study, asked, goals, files, promised(spec, base), spec.search, known)
 
 
 def promised(spec: StudySpec, base: TrialConfig) -> Promise:
@@ -206,28 +234,31 @@ def _left(study: optuna.Study, trials: int) -> int:
     return max(0, trials - sum(TOLD not in trial.user_attrs for trial in done))
 
 
-def _settle(study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles) -> None:
+def _settle(study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles, known: Known) -> None:
     """Close what a dead driver left open, and ask again for every suggestion that has no result."""
+    complete = [trial.params for trial in study.get_trials(states=[TrialState.COMPLETE])]
     waiting = [trial.system_attrs["fixed_params"] for trial in study.get_trials(states=[TrialState.WAITING])]
     for trial in study.get_trials(states=[TrialState.RUNNING, TrialState.FAIL]):
-        record = _finished(trial, asked, files)
-        known = record is not None and goals.values(record) is not None
+        record = _finished(trial, asked, files, known)
+        measured = record is not None and goals.values(record) is not None
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
-        if record is not None and known and trial.state == TrialState.RUNNING:
+        if record is not None and measured and trial.state == TrialState.RUNNING:
             study.add_trial(_closed(trial, record, goals, {}))
-        if not known and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
+            complete.append(trial.params)
+        answered = measured and trial.params in complete
+        if not answered and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
             study.enqueue_trial(trial.params)
             waiting.append(trial.params)
 
 
-def _finished(trial: FrozenTrial, asked: Asked, files: StudyFiles) -> RunRecord | None:
-    """The record of a suggestion, where its run is finished."""
+def _finished(trial: FrozenTrial, asked: Asked, files: StudyFiles, known: Known) -> RunRecord | None:
+    """The record of a suggestion that is known, where its run is finished."""
     try:
         run = asked.run(FixedTrial(trial.params))
     except ValueError:  # the driver died between two suggestions of this trial, or it was refused
         return None
-    return files.finished(run.config.key)
+    return files.finished(run.config.key) if run.config.key in known else None
 
 
 def _closed(trial: FrozenTrial | FixedTrial, record: RunRecord, goals: Goals, said: dict[str, Any]) -> FrozenTrial:

@@ -1,9 +1,9 @@
 """From a question to the runs that answer it: every point for every seed, and the teachers they need."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from study.nouns.config import TrialConfig
-from study.nouns.errors import InputError
+from study.nouns.errors import InputError, unknown_name
 from study.nouns.metrics import judge
 from study.nouns.overrides import override
 from study.nouns.promised import PlannedRun
@@ -36,17 +36,33 @@ def teachers(asked: Iterable[PlannedRun], resolve: Resolve) -> list[PlannedRun]:
     """The teachers to train, or to validate where a checkpoint is given, before anything else: each of them once.
 
     Args:
-        asked: every row, tuned row and searched run of a study. A row of method=teacher is one of the teachers: it is
-            run among the shared ones too.
+        asked: every row, tuned row and searched run of a study. A row of method=teacher is one of the teachers.
     """
     runs: dict[str, TrialConfig] = {}
+    seen: set[str] = set()
     for run in asked:
         if run.config.method == "teacher":
             runs.setdefault(run.config.key, run.config)
-        elif run.config.distills:
-            teacher = resolve(run.config.teacher_run())
+        elif run.config.distills and (said := run.config.teacher_run()).key not in seen:
+            seen.add(said.key)
+            teacher = resolve(said)
             runs.setdefault(teacher.key, teacher)
     return [PlannedRun(role="teacher", label="teacher", config=config) for config in runs.values()]
+
+
+def part_of(spec: StudySpec, rows: Sequence[str]) -> StudySpec:
+    """The study with some of its rows only, and without its search; the whole study where none is named.
+
+    Raises:
+        InputError: it has no such row; says the nearest.
+    """
+    if not rows:
+        return spec
+    labels = [point.label for point in spec.points]
+    for label in rows:
+        if label not in labels:
+            raise unknown_name("row", label, labels)
+    return spec.model_copy(update={"points": tuple(p for p in spec.points if p.label in rows), "search": None})
 
 
 def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from study.nouns.assignment import Assignment
 from study.nouns.promised import PlannedRun
 from study.planning.cohorts import size, stream_of
-from study.planning.missing import assign, ended, fail, finished, still_to_run
+from study.planning.missing import assign, fail, still_to_run
 from study.planning.plan import too_weak
 from study.planning.study_state import StudyState
 
@@ -58,7 +58,7 @@ class Planner:
         self._over: set[str] = set()
         for key in self._teachers:
             self._judge(key)
-        self._searched = _waiting(state.searched[0]) if state.searched else None
+        self._searched = _waiting(state.searched[0]) if state.searched and not state.is_part else None
         self._suggested: list[Assignment] = []
         self._look_for_runs()
 
@@ -94,7 +94,7 @@ class Planner:
             self._rows.pop(key, None)
         if not self._tuned.keys().isdisjoint(keys):  # the next round can start, or a row has its weight, or never will
             self.state.read()
-            self.files.write_plan(self.state.plan())
+            self.state.keep()
             self._look_for_runs()
 
     def _next_teacher(self) -> PlannedRun | None:
@@ -124,7 +124,7 @@ class Planner:
             assert search is not None, "a search has more"
             assert spec.search is not None, "a study with a search"
             most = min(max(search.draws_left, ceil(spec.search.trials / ROUNDS)), ceil(search.left / room))
-            self._suggested = search.ask(max(1, min(most, spec.budget.cohort or most)))
+            self._suggested = search.ask(max(1, min(most, spec.budget.cohort or most)), self.state.keep)
             # What is a row too is run as such, and told to the search when it ends.
             known = self.running | self._rows.keys()
             self._suggested = [one for one in self._suggested if one.config.key not in known]
@@ -144,9 +144,9 @@ class Planner:
     def _judge(self, key: str) -> None:
         """Is a teacher there, and good enough?"""
         run = self._teachers[key]
-        record = finished(run, self.files)
+        record = self.files.finished(key)
         if record is None:
-            failed = ended(run, self.files)
+            failed = self.files.ended(key)
             if failed is not None or key in self._over:
                 self.unfit[key] = f"the teacher {key} failed ({failed.error if failed else 'it left no record'})"
             return
@@ -161,7 +161,7 @@ class Planner:
     def _look_for_runs(self) -> None:
         """Which tuning runs and rows are open; rows whose tuning was in vain fail."""
         tunings = {tuning.row.label: tuning for tuning in self.state.tunings}
-        self._tuned = _by_key(run for tuning in tunings.values() for run in tuning.open)
+        self._tuned = _by_key(run for tuning in self.state.tuned for run in tuning.open)
         rows = []
         for run in still_to_run(self.state.students, self.files):
             tuning = tunings.get(run.label)

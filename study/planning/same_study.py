@@ -61,7 +61,7 @@ def check(spec: StudySpec, plan: Plan, files: StudyFiles, resume: bool) -> None:
     if there is None:
         return
     if not resume:
-        count = len(list(files.records.glob("*.json")))
+        count = sum(files.status(run.config.key) is not None for run in files.read_plan().runs)
         raise InputError(
             f"{files.root} already holds a study with {count} runs: continue it with --resume, or choose another --name"
         )

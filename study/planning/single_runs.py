@@ -5,6 +5,7 @@ from typing import Any
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override, validated
+from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import Point, StudySpec
 
@@ -37,6 +38,13 @@ def entered(config: TrialConfig, files: StudyFiles) -> tuple[str, StudySpec]:
         label = config.method if config.method not in taken else f"{config.method} {config.key}"
         points = (*there.points, Point(label=label, set=changes))
     return label, _study({**there.model_dump(), "points": points}, config)
+
+
+def refer(files: StudyFiles, spec: StudySpec, runs: list[PlannedRun]) -> None:
+    """Make runs those of the folder's study too, whichever study they are trained for."""
+    there = [run for run in files.read_plan().runs if run.config.key not in {one.config.key for one in runs}]
+    files.write_plan(Plan(runs=(*there, *runs)))
+    files.write_study(spec)
 
 
 def _study(content: dict[str, Any], config: TrialConfig) -> StudySpec:

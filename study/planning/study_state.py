@@ -4,7 +4,7 @@ No Ray: a launch (study/driver/launch.py) reads here what to run and comes back 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from study.nouns.promised import Plan, PlannedRun
@@ -12,14 +12,17 @@ from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.completing import complete, metric_of
 from study.planning.goals import goals_of
-from study.planning.missing import finished, still_to_run
+from study.planning.missing import still_to_run
 from study.planning.offered import Offered
 from study.planning.optuna_search import Search, open_search, promised
-from study.planning.plan import check_devices, expand, teachers
+from study.planning.plan import check_devices, expand, part_of, teachers
 from study.planning.rating import rate
 from study.planning.same_study import searched_around
 from study.planning.search_space import around
-from study.planning.weight_tuning import Tuning, read, retry, rows
+from study.planning.weight_tuning import Tuning, read, rows, to_retry
+
+TRIES = ("tuning", "search")
+"""Roles of runs some of which may fail: that is part of looking for good values."""
 
 
 class Outcome(NamedTuple):
@@ -42,68 +45,99 @@ class StudyState:
         spec: the question.
         offered: what the trainables know.
         files: where the study lies.
+        only: labels of the rows that this launch runs, and what they need; none: it runs the whole study.
 
     Raises:
-        InputError: a config, the metric or the budget cannot be used. Nothing was written.
+        InputError: a config, the metric, a label or the budget cannot be used. Nothing was written.
     """
 
-    def __init__(self, spec: StudySpec, offered: Offered, files: StudyFiles) -> None:
+    def __init__(self, spec: StudySpec, offered: Offered, files: StudyFiles, only: Sequence[str] = ()) -> None:
         self.spec, self.offered, self.files = complete(spec, offered), offered, files
+        self.part = part_of(self.spec, only)
+        """The study as far as this launch runs it."""
         self.rows = rows(self.spec, offered.resolve)
         self.tunings: list[Tuning] = []
         self.weights: dict[str, float | None] = {}
-        self.points = expand(self.spec, offered.resolve)
-        before = searched_around(files.read_plan())  # a search goes on with its own seed, whatever comes first now
-        seed = before.seed if before is not None and before.seed in spec.seeds else spec.seeds[0]
+        self._expand()
+        before = files.read_plan()
+        around_ = searched_around(before)  # a search goes on with its own seed, whatever comes first now
+        seed = around_.seed if around_ is not None and around_.seed in spec.seeds else spec.seeds[0]
         self.searched = around(self.spec, seed, offered.resolve)
+        self.search: Search | None = None
+        self._suggested = {run.config.key: run for run in before.runs if run.role == "search"}
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
         asked = [*self.points, *tuned, *self.searched]
         self.metric = metric_of(self.spec, [run.config for run in asked], offered)
         self.goals = goals_of(self.spec, offered)
-        self.needed = teachers(asked, offered.resolve)
-        self.search: Search | None = None
-        self.configs = [run.config for run in [*asked, *self.needed]]
+        self.teachers = self.needed = teachers(asked, offered.resolve)
+        if self.is_part:
+            self.needed = teachers([*self.asked, *(run for run in tuned if self._is_asked(run.label))], offered.resolve)
+        self.configs = [run.config for run in [*asked, *self.teachers]]
         if spec.budget.gpus_per_trial is not None:  # else the nodes decide
             check_devices(spec.budget, self.configs)
 
     @property
+    def is_part(self) -> bool:
+        """Whether this launch runs some rows only, and no search."""
+        return self.part is not self.spec
+
+    @property
     def students(self) -> list[PlannedRun]:
-        """The rows that are run in this study's folder: all but those of method=teacher."""
-        return [run for run in self.points if run.config.method != "teacher"]
+        """The rows that this launch runs, but for those of method=teacher, which are among the teachers."""
+        return [run for run in self.asked if run.config.method != "teacher"]
+
+    @property
+    def tuned(self) -> list[Tuning]:
+        """The tuning of the rows that this launch runs."""
+        return [tuning for tuning in self.tunings if self._is_asked(tuning.row.label)]
 
     def read(self) -> None:
         """Read how far tuning is, once, and give the points the weights that it chose."""
         self.tunings = [read(row, self.spec, self.metric, self.files) for row in self.rows]
         weights = {tuning.row.label: tuning.chosen for tuning in self.tunings}
         if weights != self.weights:
-            self.weights, self.points = weights, expand(self.spec, self.offered.resolve, weights)
+            self.weights = weights
+            self._expand()
 
     def plan(self) -> Plan:
         """What is promised, and what is known of it by now."""
-        runs = [*self.points, *(run for tuning in self.tunings for run in tuning.runs), *self.needed]
-        known = {run.config.key: run for run in reversed(runs)}  # of equal runs the first is kept
+        open_ = self._without_weight()
+        points = [run.model_copy(update={"final": False}) if run.label in open_ else run for run in self.points]
+        tried = [run for tuning in self.tunings for run in tuning.runs]
+        known: dict[str, PlannedRun] = {}
+        for run in [*points, *tried, *self.teachers]:
+            known.setdefault(run.config.key, run)
+        suggested = self.search.runs if self.search is not None else self._suggested
+        searched = {key: run for key, run in suggested.items() if key not in known}  # others answer the rest
         labels = Counter((run.role, run.label) for run in known.values())
         promises = [tuning.promise(labels["tuning", tuning.row.label]) for tuning in self.tunings]
         if self.search is not None:
-            promises.append(self.search.promise())
+            promises.append(self.search.promise(searched))
         elif self.searched:
             promises.append(promised(self.spec, self.searched[0].config))
-        return Plan(runs=tuple(reversed(known.values())), promised=tuple(promises))
+        return Plan(runs=(*known.values(), *searched.values()), promised=tuple(promises))
+
+    def keep(self) -> None:
+        """Write down what is promised. A run stands there before it can start: nothing else refers to it."""
+        self.files.write_plan(self.plan())
 
     def begin(self, say: Callable[[str], None]) -> None:
         """Make this the folder of the study, and everything that failed or cannot be read runnable again."""
-        self.files.write_plan(self.plan())
+        plan = self.plan()
+        self.files.write_plan(plan)
         self.files.write_study(self.spec)
-        for reason in [*self.files.set_unreadable_aside(), *self.files.teachers().set_unreadable_aside()]:
+        for reason in self.files.set_unreadable_aside(run.config.key for run in plan.runs):
             say(f"set aside, its run is run again: {reason}")
-        for run in self.needed:
-            self.files.teachers().retry(run.config.key)  # another study's failure is not this one's
-        retry(self.tunings, self.files)
+        tried = [run for tuning in self.tuned for run in tuning.runs]
+        for key in to_retry(self.tuned, [*self.asked, *self.needed, *tried] if self.is_part else plan.runs):
+            self.files.retry(key)
         self.read()
-        self.adopt()
         if self.goals is not None:
-            self.search = open_search(self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve)
-        self.files.write_plan(self.plan())
+            self.search = open_search(
+                self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve, self._suggested
+            )
+        if (now := self.plan()) != plan:
+            self.files.write_plan(now)
 
     def rate(self) -> None:
         """Keep how much each searched value mattered so far."""
@@ -112,34 +146,36 @@ class StudyState:
 
     def missing(self) -> dict[str, int]:
         """How many runs this launch has to do, by what they are; nothing that needs none."""
+        open_ = self._without_weight()
+        final = still_to_run([run for run in self.students if run.label not in open_], self.files)
         counts = {
             "teacher": len(still_to_run(self.needed, self.files)),
-            "tuning run": sum(tuning.trials - len(tuning.tried) for tuning in self.tunings),
-            "row": len(still_to_run(self.students, self.files)),
-            "searched run": self.search.left if self.search else 0,
+            "tuning run": sum(tuning.trials - len(tuning.tried) for tuning in self.tuned),
+            "row": len(final) + sum(run.label in open_ for run in self.students),
+            "searched run": self.search.left if self.search and not self.is_part else 0,
         }
         return {what: count for what, count in counts.items() if count}
 
     def outcome(self, stopped: str | None) -> Outcome:
         """What became of all runs; after an early stop, rows that are still open have not failed."""
-        records = list(self.files.all())
-        tries = [record for record in records if record.role in ("tuning", "search")]
-        found = any(record.status == "finished" for record in tries if record.role == "search")
-        failed_rows = sum(record.status == "failed" for record in records if record.role not in ("tuning", "search"))
-        in_vain = sum(record.status == "failed" for record in tries if record.role == "search" and not found)
-        failed_tries = sum(record.status == "failed" for record in tries) - in_vain
-        done = sum(record.status == "finished" for record in records)
+        runs = [run for run in self.plan().runs if run.final and run.role != "teacher"]
+        ended = Counter((run.role, self.files.status(run.config.key)) for run in runs)
+        found = ended["search", "finished"]
+        in_vain = 0 if found else ended["search", "failed"]
+        failed_tries = ended["tuning", "failed"] + ended["search", "failed"] - in_vain
+        failed_rows = sum(count for (role, status), count in ended.items() if status == "failed" and role not in TRIES)
+        done = sum(count for (_, status), count in ended.items() if status == "finished")
         return Outcome(done, failed_rows + in_vain, failed_tries, stopped)
 
-    def adopt(self) -> None:
-        """Give the study's rows the records that other runs left of them.
+    def _expand(self) -> None:
+        """Lay the rows out: all of the study, and those that this launch runs."""
+        self.points = self.asked = expand(self.spec, self.offered.resolve, self.weights)
+        if self.is_part:
+            self.asked = expand(self.part, self.offered.resolve, self.weights)
 
-        A row of method=teacher was trained among the shared teachers; another may have been found by the search
-        before it became a row.
-        """
-        for run in self.points:
-            record, teaches = finished(run, self.files), run.config.method == "teacher"
-            if record is not None and (teaches or record.role != "row"):
-                self.files.write(
-                    record.model_copy(update={"study": self.files.study, "label": run.label, "role": "row"})
-                )
+    def _is_asked(self, label: str) -> bool:
+        return any(point.label == label for point in self.part.points)
+
+    def _without_weight(self) -> set[str]:
+        """Labels of rows whose weight is still to be chosen: what they are now is not what they will be."""
+        return {tuning.row.label for tuning in self.tunings if tuning.chosen is None and not tuning.hopeless}

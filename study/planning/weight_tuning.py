@@ -9,6 +9,7 @@ same suggestions come again, and those with a record are not run again. A run th
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import optuna
@@ -21,7 +22,6 @@ from study.nouns.overrides import override
 from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Point, StudySpec
-from study.planning.missing import ended
 from study.planning.offered import Resolve
 
 WEIGHT = "parameters.weight"
@@ -100,7 +100,7 @@ def read(row: Row, spec: StudySpec, metric: Metric, files: StudyFiles) -> Tuning
         weights = [_rounded(trial.suggest_float(WEIGHT, low, high, log=True), row) for trial in trials]
         configs = [override(row.base, {WEIGHT: weight}) for weight in weights]
         these = [PlannedRun(role="tuning", label=row.label, config=config) for config in configs]
-        answers = [ended(run, files) for run in these]
+        answers = [files.ended(config.key) for config in configs]
         runs, records = runs + these, records + answers
         if None not in answers:
             for trial, record in zip(trials, answers, strict=True):
@@ -110,12 +110,10 @@ def read(row: Row, spec: StudySpec, metric: Metric, files: StudyFiles) -> Tuning
     return Tuning(row, spec.tuning.trials, runs, records, _best(row, records, metric) if over else None)
 
 
-def retry(tunings: list[Tuning], files: StudyFiles) -> None:
-    """Set failures aside, to be tried again; a failed tuning run only where its whole row failed, as it was tried."""
+def to_retry(tunings: list[Tuning], runs: Iterable[PlannedRun]) -> Iterator[str]:
+    """The keys of runs that may be tried again if they failed: tuning runs only where all of their row's failed."""
     again = {record.key for tuning in tunings if tuning.hopeless for record in tuning.tried}
-    for record in list(files.all()):
-        if record.key in again or record.role != "tuning":
-            files.retry(record.key)
+    return (run.config.key for run in runs if run.role != "tuning" or run.config.key in again)
 
 
 def _row(spec: StudySpec, point: Point, resolve: Resolve) -> Row:

@@ -100,7 +100,7 @@ def record(
     done = status == "finished"
     content: dict[str, Any] = {
         "key": config.key,
-        "study": "teachers" if config.method == "teacher" else "quickstart",
+        "study": "quickstart",
         "label": label,
         "role": role or ("teacher" if config.method == "teacher" else "row"),
         "config": config,
@@ -163,12 +163,13 @@ def write(
     """The study's folder as `run` leaves it."""
     files = StudyFiles(results, asked.name)
     files.write_study(asked)
-    files.write_plan(Plan(runs=tuple(run for _, run in planned(asked)), promised=promised))
-    files.records.mkdir(parents=True, exist_ok=True)
     if importances is not None:
         importances.write(files.importances_json)
+    runs = {run.config.key: run for _, run in planned(asked)}
     for one in kept:
-        (files.teachers() if one.config.method == "teacher" else files).write(one)
+        runs.setdefault(one.key, PlannedRun(role=one.role, label=one.label, config=one.config))
+        files.write(one)
+    files.write_plan(Plan(runs=tuple(runs.values()), promised=promised))
     return files.root
 
 

@@ -79,7 +79,7 @@ def test_attempts_that_were_repeated_are_counted(tmp_path):
 def test_an_attempt_at_a_shared_teacher_is_counted_once(tmp_path):
     folders = []
     teacher = made_up.BASE.teacher_run()
-    shared = StudyFiles(tmp_path, "teachers", shared=True)
+    shared = StudyFiles(tmp_path, "first")
     shared.write(made_up.record(teacher, "teacher", "failed", seconds=5.0))
     shared.retry(teacher.key)
     for name in ("first", "second"):

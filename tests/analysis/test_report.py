@@ -121,15 +121,15 @@ def test_fonts_in_pdfs_are_embedded_as_truetype(study_folder):
 
 def test_provenance_names_commit_versions_machine_and_every_key(study_folder):
     text = report.write([study_folder]).read_text()
-    keys = [path.stem for path in (study_folder / "records").glob("*.json")]
+    keys = [path.name for path in (study_folder.parent / "runs").iterdir()]
     assert all(text.count(word) for word in ["0123abc", "torch 2.13.0", "node-a", *keys])
 
 
 def test_a_damaged_record_is_named_on_the_page(study_folder):
-    (study_folder / "records" / "0000.json").write_text("{")
+    (study_folder.parent / "runs" / made_up.BASE.key / "record.json").write_text("{")
     text = report.write([study_folder]).read_text()
     assert "1 record could not be read" in text
-    assert "records/0000.json: not JSON" in text
+    assert f"{made_up.BASE.key}/record.json: not JSON" in text
 
 
 def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):
@@ -142,7 +142,7 @@ def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):
 
 def test_pictures_of_an_earlier_report_do_not_outlive_their_data(study_folder):
     report.write([study_folder])
-    for record in (study_folder / "records").glob("*.json"):
+    for record in (study_folder.parent / "runs").glob("*/record.json"):
         record.unlink()
     index = report.write([study_folder])
     assert not (index.parent / "figures" / "sensitivity.pdf").exists()

@@ -15,7 +15,7 @@ from analysis.tables import search
 from analysis.teachers import all_teachers
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
-from study.nouns.promised import Promise
+from study.nouns.promised import Plan, Promise
 from study.nouns.records import StudyFiles
 
 
@@ -61,10 +61,8 @@ def test_a_missing_run_that_two_studies_share_counts_once():
     assert len(runs) == len(made_up.planned(first))
 
 
-def test_a_folder_without_a_plan_misses_no_run(study_folder):
+def test_a_folder_without_a_plan_has_and_misses_no_run(study_folder):
     (study_folder / "plan.json").unlink()
-    for record in (study_folder / "records").glob("*.json"):
-        record.unlink()
     assert load([study_folder]).runs.empty
 
 
@@ -131,14 +129,34 @@ def test_epochs_are_one_row_each_with_losses_and_metrics(full):
     assert epochs["losses.kd_loss_local"].isna().all()
 
 
-def test_the_teachers_records_are_read_from_their_own_folder(study_folder):
+def test_the_teachers_records_are_read(study_folder):
     assert all_teachers(load([study_folder]).runs)["metrics.mAP/3d/moderate"].tolist() == [52.0]
 
 
-def test_teachers_of_other_studies_are_left_alone(study_folder):
-    other = override(made_up.BASE, {"detector.width": 0.5}).teacher_run()
-    StudyFiles(study_folder.parent, "any").teachers().write(made_up.record(other, "teacher"))
-    assert other.key not in set(load([study_folder]).runs["key"])
+def test_runs_of_other_studies_are_left_alone(study_folder):
+    other = override(made_up.BASE, {"detector.width": 0.5})
+    for run in (other, other.teacher_run()):
+        StudyFiles(study_folder.parent, "any").write(made_up.record(run, "x"))
+    assert not {other.key, other.teacher_run().key} & set(load([study_folder]).runs["key"])
+
+
+def test_a_study_calls_its_runs_by_its_own_names_alone_and_beside_others(tmp_path):
+    one = made_up.spec(name="one", points=[{"label": "ours", "set": {}}], seeds=(0,))
+    other = made_up.spec(name="other", points=[{"label": "theirs", "set": {}}], seeds=(0,))
+    kept = [made_up.record(made_up.BASE, "ours", study="one")]
+    folders = [made_up.write(tmp_path, asked, kept) for asked in (one, other)]
+    for results in (load(folders[1:]), load(folders).studies[1]):
+        runs = results.runs[results.runs["method"] == "pointdistiller"]
+        assert runs[["study", "label", "row", "role"]].to_numpy().tolist() == [["other", "theirs", "theirs", "row"]]
+    assert load(folders).runs["label"].tolist() == ["ours"]
+
+
+def test_a_record_is_no_result_of_a_row_whose_weight_is_still_to_be_chosen(tmp_path):
+    asked = made_up.spec(seeds=(0,), points=[{"label": "fitnet", "set": {"method": "fitnet"}}])
+    (run,) = [run for _, run in made_up.planned(asked)]
+    folder = made_up.write(tmp_path, asked, [made_up.record(run.config, "fitnet")])
+    StudyFiles(tmp_path, asked.name).write_plan(Plan(runs=(run.model_copy(update={"final": False}),)))
+    assert load([folder]).runs["status"].tolist() == [NOT_RUN]
 
 
 def test_a_teacher_given_as_a_checkpoint_is_known_from_its_students_facts():
@@ -149,9 +167,10 @@ def test_a_teacher_given_as_a_checkpoint_is_known_from_its_students_facts():
 
 
 def test_a_damaged_record_is_named_and_the_others_are_read(study_folder):
-    damaged = study_folder / "records" / "0000.json"
+    damaged = StudyFiles(study_folder.parent, study_folder.name).record_json(made_up.BASE.key)
     damaged.write_text('{"key": ')
     loaded = load([study_folder])
+    assert loaded.runs.loc[loaded.runs["key"] == made_up.BASE.key, "status"].tolist() == [NOT_RUN]
     assert len(loaded.runs) == 23
     assert [str(damaged) in text for text in loaded.unreadable] == [True]
 
@@ -163,10 +182,9 @@ def test_a_run_that_two_studies_share_counts_once(tmp_path: Path):
     assert len(load(folders).runs) == len(kept)
 
 
-@pytest.mark.parametrize("absent", ["study.json", "records"])
-def test_a_folder_that_is_no_study_is_refused_with_its_path(study_folder, absent):
-    (study_folder / absent).rename(study_folder / "elsewhere")
-    with pytest.raises(InputError, match=rf"{study_folder}.*no {absent}"):
+def test_a_folder_that_is_no_study_is_refused_with_its_path(study_folder):
+    (study_folder / "study.json").unlink()
+    with pytest.raises(InputError, match=rf"{study_folder}.*no study.json"):
         load([study_folder])
 
 

@@ -61,8 +61,8 @@ def lengths(search_errors: tuple[float, ...] = (6.0, 4.0, 8.5)) -> Results:
         called = CALLED if run.config.method == "spring" else {}
         error = SCORES[run.label] + 0.1 * run.config.seed
         kept.append(made_up.record(run.config, run.label, called=called, **measured(error)))
-    for number, error in enumerate(search_errors):
-        config = override(base, {"parameters.reach": 2.0 + number})
+    for reach, error in zip((2.0, 3.0, 5.0), search_errors, strict=False):
+        config = override(base, {"parameters.reach": reach})
         kept.append(made_up.record(config, "found", role="search", called=CALLED, **measured(error)))
     return tidy((asked,), kept, made_up.planned(asked))
 

@@ -1,12 +1,13 @@
 """The toy study's search without Ray: what is suggested is measured on the spot."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from toy_study import DECLARED, DEFAULTS, METRIC, OFFERED, gflops, height, resolve, toy
 
 from study.nouns.assignment import Assignment
+from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.completing import complete
 from study.planning.goals import goals_of
@@ -22,9 +23,20 @@ def opened(results: Path, sampler: str, trials: int = 16, space: dict[str, Any] 
     spec = complete(toy(points=[], search=asked), OFFERED)
     goals = goals_of(spec, OFFERED)
     assert goals is not None
-    return open_search(
-        spec, resolve(spec.base.model_copy(update={"seed": 3})), goals, StudyFiles(results, "toy"), resolve
-    )
+    files, base = StudyFiles(results, "toy"), resolve(spec.base.model_copy(update={"seed": 3}))
+    known = {run.config.key: run for run in files.read_plan().runs if run.role == "search"}
+    return open_search(spec, base, goals, files, resolve, known)
+
+
+def keep(files: StudyFiles, runs: Iterable[PlannedRun]) -> None:
+    """Put runs into the plan, as a launch does before they start."""
+    known = {run.config.key: run for run in [*files.read_plan().runs, *runs]}
+    files.write_plan(Plan(runs=tuple(known.values())))
+
+
+def ask(search: Search, most: int) -> list[Assignment]:
+    """What it suggests; its plan is kept as a launch keeps it."""
+    return search.ask(most, lambda: keep(search._files, search.runs.values()))
 
 
 def measure(one: Assignment) -> RunRecord:
@@ -36,13 +48,14 @@ def measure(one: Assignment) -> RunRecord:
         key=one.config.key, study="toy", label=one.label, role=one.role, config=one.config, status="finished",
         metrics={METRIC: height(wants)}, facts={"gflops": gflops(wants)}, declared=DECLARED,
     )  # fmt: skip
+    keep(one.files, [PlannedRun(role=one.role, label=one.label, config=one.config)])
     one.files.write(record)
     return record
 
 
 def rounds(search: Search, at_once: int = 4) -> Iterator[list[RunRecord]]:
     """The search to its end, so many runs at a time."""
-    while runs := search.ask(at_once):
+    while runs := ask(search, at_once):
         yield [measure(one) for one in runs]
         for one in runs:
             search.ended(one.config.key)

@@ -1,11 +1,12 @@
 """The smallest real run: simulated frames, a quarter-width PointPillars on a small canvas, seconds per epoch."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from study.nouns.config import DatasetSpec, DetectorConfig, TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.overrides import override
-from study.nouns.records import StudyFiles
+from study.nouns.records import StudyFiles, read_record
 from trainables import run as one_run
 from trainables.datasets.simulated.simulation_spec import SceneSpec, SensorSpec, SimulationSpec
 
@@ -35,9 +36,20 @@ def train(files: StudyFiles, **changes: Any):
     run = config(**changes)
     if run.distills:
         teacher = one_run.resolve(run.teacher_run())
-        if files.teachers().finished(teacher.key) is None:
-            one_run.run(teacher, files.teachers())
+        if files.finished(teacher.key) is None:
+            one_run.run(teacher, files)
     return one_run.run(run, files)
+
+
+def elsewhere(files: StudyFiles, name: str) -> StudyFiles:
+    """Another folder of results with the same data and teachers, and no other run."""
+    apart = StudyFiles(files.results / name, files.study)
+    apart.results.mkdir()
+    apart.data.symlink_to(files.data)
+    for path in files.runs.glob("*/record.json"):
+        if read_record(path).config.method == "teacher":
+            shutil.copytree(path.parent, apart.run(path.parent.name))
+    return apart
 
 
 def options(results: Path) -> list[str]:

@@ -72,7 +72,7 @@ class Kept:
         """Write the record of a run that has its result."""
         config, files, *_ = self.assigned[key]
         teacher = self.teacher if config.distills else None
-        above = files.teachers().record(teacher) if teacher else None
+        above = files.record(teacher) if teacher else None
         learned_from = {f"teacher/{name}": value for name, value in above.metrics.items()} if above else {}
         record = RunRecord(
             **self._begun(key), status="finished", metrics=metrics, epochs=epochs, teacher_key=teacher,
@@ -86,7 +86,13 @@ class Kept:
         """Write why a run has no result; where even that cannot be written, say it."""
         files = self.assigned[key].files
         reason = reason_of(error, files.run(key))
-        record = RunRecord(**self._begun(key), status="failed", error=reason, diverged=isinstance(error, DivergedError), seconds=perf_counter() - self._start)
+        record = RunRecord(
+            **self._begun(key),
+            status="failed",
+            error=reason,
+            diverged=isinstance(error, DivergedError),
+            seconds=perf_counter() - self._start,
+        )
         self.records[key] = record
         try:
             files.write(record)

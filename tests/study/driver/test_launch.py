@@ -22,7 +22,7 @@ from toy_study import METRIC, run, toy
 from study.nouns.errors import InputError
 from study.nouns.importances import Importances
 from study.nouns.overrides import override
-from study.nouns.records import StudyFiles
+from study.nouns.records import StudyFiles, read_record
 from study.planning.same_study import only_driver
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -50,7 +50,8 @@ def troubled(cluster, tmp_path_factory):
 def test_a_study_leaves_one_record_per_run_and_goes_on_after_a_failure(troubled):
     _, files, outcome, _ = troubled
     assert (outcome.finished, outcome.failed, outcome.stopped) == (5, 1, None)
-    assert sorted(record.label for record in files.all()) == ["bad", "good", "killed once", *["search"] * 3]
+    labels = ["bad", "good", "killed once", *["search"] * 3, "teacher"]
+    assert sorted(record.label for record in files.all()) == labels
 
 
 def test_a_launch_says_how_much_the_searched_values_mattered_or_that_it_cannot(troubled):
@@ -63,18 +64,17 @@ def test_a_launch_says_how_much_the_searched_values_mattered_or_that_it_cannot(t
     }  # fmt: skip
 
 
-def test_the_plan_holds_every_row_and_teacher_under_its_final_key(troubled):
+def test_the_plan_holds_every_run_under_its_final_key(troubled):
     _, files, _, _ = troubled
     planned = {(run.role, run.config.key, run.label) for run in files.read_plan().runs}
-    records = [*files.all(), *files.teachers().all()]
-    assert planned == {(record.role, record.key, record.label) for record in records if record.role != "search"}
+    records = [read_record(path) for path in files.runs.glob("*/record.json")]
+    assert planned == {(record.role, record.key, record.label) for record in records}
 
 
-def test_the_plan_promises_the_searchs_runs_before_anyone_asked_for_them(troubled):
+def test_the_plan_promises_no_more_than_was_asked_for_in_the_end(troubled):
     _, files, _, _ = troubled
-    (promise,) = files.read_plan().unasked([("row", "good")])
-    assert (promise.role, promise.runs) == ("search", 3)
-    assert files.read_plan().unasked((record.role, record.label) for record in files.all()) == []
+    assert [(promise.role, promise.runs) for promise in files.read_plan().promised] == [("search", 3)]
+    assert files.read_plan().unasked() == []
 
 
 def test_a_row_may_be_called_search(cluster, tmp_path):
@@ -83,20 +83,22 @@ def test_a_row_may_be_called_search(cluster, tmp_path):
     assert sorted((r.role, r.label) for r in StudyFiles(tmp_path, "toy").all()) == [
         ("row", "search"),
         ("search", "search"),
+        ("teacher", "teacher"),
     ]
 
 
 def test_a_configuration_that_the_search_found_becomes_a_row_when_it_is_added(cluster, tmp_path):
     spec, files = toy(points=[], seeds=[0], search={"trials": 1}), StudyFiles(tmp_path, "toy")
     run(spec, tmp_path, cluster)
-    (found,) = files.all()
+    (found,) = [record for record in files.all() if record.role == "search"]
     parameters = {f"parameters.{name}": value for name, value in found.config.parameters.items()}
     grown = toy(points=[{"label": "the best", "set": parameters}], seeds=[0], search={"trials": 1})
     lines: list[str] = []
     run(grown, tmp_path, cluster, resume=True, say=lines.append)
     assert lines == ["nothing is missing"]
-    assert [(record.key, record.role, record.label) for record in files.all()] == [(found.key, "row", "the best")]
-    assert files.read_plan().unasked([("row", "the best")]) == []
+    kept = [(record.key, record.role, record.label) for record in files.all() if record.role != "teacher"]
+    assert kept == [(found.key, "row", "the best")]
+    assert files.read_plan().unasked() == []
 
 
 def test_a_failed_run_keeps_its_reason_and_shows_it(troubled):
@@ -114,10 +116,10 @@ def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(troubled):
     assert any("the process died; it is started again" in line for line in lines)
 
 
-def test_the_teacher_is_trained_once_and_kept_for_every_study(troubled):
+def test_the_teacher_is_trained_once(troubled):
     _, files, _, _ = troubled
-    assert [record.config.method for record in files.teachers().all()] == ["teacher"]
-    assert all(record.config.method != "teacher" for record in files.all())
+    (teacher,) = [record for record in files.all() if record.config.method == "teacher"]
+    assert (teacher.role, epochs_trained(files, teacher.key)) == ("teacher", [0, 1])
 
 
 def test_a_run_has_as_many_threads_as_cpus(troubled):
@@ -148,7 +150,7 @@ def test_resume_runs_only_what_has_no_result(troubled, cluster):
 
 def test_a_study_that_is_there_is_not_overwritten(troubled):
     spec, files, _, _ = troubled
-    with pytest.raises(InputError, match=r"already holds a study with 6 runs.*--resume.*--name"):
+    with pytest.raises(InputError, match=r"already holds a study with 7 runs.*--resume.*--name"):
         run(spec, files.results)
 
 
@@ -174,7 +176,8 @@ def test_a_teacher_that_fails_stops_its_students_and_nobody_else(cluster, tmp_pa
     outcome = run(toy(seeds=[0]), tmp_path, cluster)
     assert "failed (its process died 3 times" in (outcome.stopped or "")
     assert (outcome.finished, outcome.failed) == (1, 0)
-    assert [record.label for record in StudyFiles(tmp_path, "toy").all()] == ["student"]
+    files = StudyFiles(tmp_path, "toy")
+    assert [record.label for record in files.all() if record.status == "finished"] == ["student"]
 
 
 def test_a_teacher_below_its_minimum_stops_its_students_until_it_is_forced(cluster, tmp_path):
@@ -191,7 +194,7 @@ def test_a_teacher_below_its_minimum_stops_its_students_until_it_is_forced(clust
     forced = run(spec, tmp_path, cluster, resume=True, force=True, say=lines.append)
     assert (forced.finished, forced.failed, forced.stopped) == (2, 0, None)
     assert any(line.startswith("forced: the teacher") for line in lines)
-    assert len(list(files.teachers().all())) == 1
+    assert [record.role for record in files.all()].count("teacher") == 1
 
 
 @pytest.mark.parametrize(("key", "amount"), [("cpus_per_trial", 64), ("gpus_per_trial", 1), ("teacher_cpus", 64)])
@@ -230,13 +233,12 @@ def test_killed_and_interrupted_drivers_lose_nothing_and_repeat_nothing(tmp_path
     with driver(tmp_path, "--resume") as last:
         lines, _ = last.communicate(timeout=90)
     assert "0 failed" in lines
-    assert len(list(files.all())) == 8
+    assert [record.role for record in files.all()].count("search") == 8
     trials = optuna_trials(files)
     suggested = [tuple(sorted(trial.params.items())) for trial in trials if trial.state.name == "COMPLETE"]
     assert len(suggested) == len(set(suggested)) == 8
     assert {trial.state.name for trial in trials} <= {"COMPLETE", "FAIL"}
-    assert all(sorted(set(epochs)) == [0, 1, 2, 3] for epochs in map_epochs(files))
-    assert sum(len(epochs) > 4 for epochs in map_epochs(files)) == 0, "an epoch was trained twice"
+    assert map_epochs(files) == [[0, 1, 2, 3]] * 8, "an epoch is missing, or was trained twice"
     assert until_gone(str(tmp_path)), "a Ray of a killed driver is still there"
 
 
@@ -261,14 +263,14 @@ def driver(results: Path, *options: str) -> subprocess.Popen[str]:
 
 def wait_for_records(files: StudyFiles, count: int) -> None:
     give_up = time.monotonic() + 90
-    while len(list(files.records.glob("*.json"))) < count:
+    while sum(record.role != "teacher" for record in files.all()) < count:
         assert time.monotonic() < give_up, f"no {count} records within 90 s"
         time.sleep(0.05)
     time.sleep(0.4)  # into the next run
 
 
 def map_epochs(files: StudyFiles) -> list[list[int]]:
-    return [epochs_trained(files, record.key) for record in files.all()]
+    return [epochs_trained(files, record.key) for record in files.all() if record.role == "search"]
 
 
 def optuna_trials(files: StudyFiles) -> list[optuna.trial.FrozenTrial]:

@@ -85,8 +85,7 @@ def test_a_node_that_does_not_see_the_results_is_named_before_anything_starts(re
 
 def train_on_a_disk_of_its_own(tune_config: dict[str, Any]) -> None:
     """A run in whose thread another disk lies under the path of the records, so that nobody else sees its own."""
-    records = compose(tune_config)[0].files.records
-    records.mkdir(parents=True, exist_ok=True)
+    records = compose(tune_config)[0].files.runs
     system = ctypes.CDLL(None)
     new_mounts, private, everywhere = 0x20000, 0x40000, 0x4000
     assert system.unshare(new_mounts) == 0

@@ -8,6 +8,7 @@ import pytest
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override, parse, validated
+from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import RunRecord, StudyFiles, read_record
 from study.nouns.spec import Budget, StudySpec
 
@@ -149,7 +150,26 @@ def test_a_study_asks_something():
 def test_a_record_comes_back_as_it_was_written(tmp_path):
     files = StudyFiles(tmp_path, "s")
     files.write(record(metrics={"mAP/3d/moderate": 12.5}))
-    assert list(files.all()) == [record(metrics={"mAP/3d/moderate": 12.5})]
+    assert files.record(BASE.key) == record(metrics={"mAP/3d/moderate": 12.5})
+
+
+def test_a_study_has_the_records_of_its_plan_under_its_own_names(tmp_path):
+    files = StudyFiles(tmp_path, "s")
+    files.write(record(study="another", label="theirs"))
+    assert list(files.all()) == []
+    files.write_plan(Plan(runs=(PlannedRun(label="ours", config=BASE),)))
+    assert list(files.all()) == [record(study="s", label="ours")]
+
+
+def test_a_copy_with_other_content_has_another_key():
+    assert BASE.model_copy(update={"seed": 7}).key == override(BASE, {"seed": 7}).key != BASE.key
+
+
+@pytest.mark.parametrize("old", ["s/records", "teachers/records"])
+def test_results_of_a_version_that_kept_runs_elsewhere_are_refused(tmp_path, old):
+    (tmp_path / old).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"{old}: of a version .*choose another --results"):
+        StudyFiles(tmp_path, "s").read_study()
 
 
 def test_a_record_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monkeypatch):
@@ -162,13 +182,13 @@ def test_a_record_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monk
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
         files.write(record(seconds=2.0))
-    assert [read_record(path).seconds for path in files.records.iterdir()] == [1.0]
+    assert [read_record(path).seconds for path in files.run(BASE.key).iterdir()] == [1.0]
 
 
 def test_a_record_of_a_newer_version_is_refused(tmp_path):
     files = StudyFiles(tmp_path, "s")
     files.write(record())
-    path = files.records / f"{BASE.key}.json"
+    path = files.record_json(BASE.key)
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
     with pytest.raises(InputError, match="schema version 99"):
         read_record(path)
@@ -192,4 +212,4 @@ def test_a_failed_run_is_not_finished_and_can_be_set_aside(tmp_path):
     assert files.finished(BASE.key) is None
     files.retry(BASE.key)
     assert files.record(BASE.key) is None
-    assert len(list((files.records / "retried").iterdir())) == 1
+    assert [read_record(path).error for path in files.attempts(BASE.key)] == ["boom"]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from toy_search import K, N, measure, opened, rounds
+from toy_search import K, N, ask, measure, opened, rounds
 from toy_study import DEFAULTS, METRIC, OFFERED, resolve, toy
 
 from study.nouns.assignment import Assignment
@@ -49,7 +49,7 @@ def test_optunas_front_of_two_objectives_is_the_one_that_comparing_all_runs_give
 def test_runs_beyond_a_bound_are_known_as_such_also_after_a_kill(tmp_path, sampler):
     bounds = {"gflops": 3.0, METRIC: 45.0}
     killed = opened(tmp_path, sampler, trials=12, constraints=bounds)
-    for one in killed.ask(2):
+    for one in ask(killed, 2):
         measure(one)
     search = opened(tmp_path, sampler, trials=12, constraints=bounds)
     searched(search)
@@ -71,7 +71,7 @@ def test_a_model_that_knows_the_bound_looks_below_it(tmp_path):
 
 def test_a_run_without_one_of_its_objectives_has_no_result(tmp_path):
     search = opened(tmp_path, "tpe", trials=2, objectives=BOTH)
-    (one,) = search.ask(1)
+    (one,) = ask(search, 1)
     record = measure(one)
     one.files.write(record.model_copy(update={"facts": {}}))
     search.ended(record.key)
@@ -89,7 +89,7 @@ def test_a_search_that_starts_warm_is_told_the_rows_inside_its_space_and_no_othe
     StudyFiles(tmp_path, "toy").write(failed.model_copy(update={"status": "failed"}))
     search = opened(tmp_path, "tpe", trials=4, startup=3, warm_start=True)
     assert search.study.trials == []
-    (first,) = search.ask(1)
+    (first,) = ask(search, 1)
     told = search.study.trials[:-1]
     assert {trial.user_attrs[TOLD] for trial in told} == {record.key for record in inside}
     assert {trial.value for trial in told} == {record.metrics[METRIC] for record in inside}
@@ -105,7 +105,7 @@ def test_a_search_that_starts_warm_is_told_the_rows_inside_its_space_and_no_othe
 
 def test_a_row_that_ends_while_a_warm_search_runs_is_told_too(tmp_path):
     search = opened(tmp_path, "tpe", warm_start=True)
-    search.ask(1)
+    ask(search, 1)
     late = row(tmp_path, **{"parameters.samples": 300})
     search.ended(late.key)
     assert [trial.user_attrs.get(TOLD) for trial in search.study.trials] == [None, late.key]
@@ -114,7 +114,7 @@ def test_a_row_that_ends_while_a_warm_search_runs_is_told_too(tmp_path):
 def test_without_a_warm_start_nothing_is_told(tmp_path):
     known = row(tmp_path, **{"parameters.samples": 300})
     search = opened(tmp_path, "tpe")
-    search.ask(1)
+    ask(search, 1)
     search.ended(known.key)
     assert len(search.study.trials) == 1
 
@@ -128,7 +128,7 @@ def test_rows_are_told_with_values_that_have_conditions_and_with_lists(tmp_path)
     for local in (True, False):
         row(tmp_path, **{"parameters.local": local, "detector.range": [0, -2, -3, 2, 2, 1]})
     search = opened(tmp_path, "random", space=space, warm_start=True)
-    search.ask(1)
+    ask(search, 1)
     told = [trial.params for trial in search.study.trials if TOLD in trial.user_attrs]
     assert sorted(map(len, told)) == [2, 3]
     assert all(params["detector.range"] == "[0, -2, -3, 2, 2, 1]" for params in told)

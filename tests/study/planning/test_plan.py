@@ -14,7 +14,7 @@ from study.nouns.promised import Plan, PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Budget, StudySpec
 from study.planning.missing import assign
-from study.planning.plan import check_devices, expand, teachers, too_weak
+from study.planning.plan import check_devices, expand, part_of, teachers, too_weak
 from study.planning.preview import preview
 
 
@@ -191,20 +191,29 @@ def test_durations_are_short_words(seconds, words):
     assert duration(seconds) == words
 
 
-def test_what_was_promised_and_not_asked_for_is_told_from_what_is_planned_or_recorded():
+def test_what_was_promised_and_not_asked_for_is_told_from_what_is_planned():
     base = TrialConfig()
     tuning = [PlannedRun(role="tuning", label="m", config=base)] * 2
     promised = [
         Promise(role="tuning", label="m", runs=5, around=base),
         Promise(role="search", label="search", runs=6, around=base),
     ]
-    plan = Plan(runs=(PlannedRun(label="m", config=base), *tuning), promised=tuple(promised))
-    recorded = [("row", "m"), ("tuning", "m"), *[("search", "search")] * 4]
-    assert [(left.role, left.label, left.runs) for left in plan.unasked(recorded)] == [
+    searched = [PlannedRun(role="search", label="search", config=base)] * 4
+    plan = Plan(runs=(PlannedRun(label="m", config=base), *tuning, *searched), promised=tuple(promised))
+    assert [(left.role, left.label, left.runs) for left in plan.unasked()] == [
         ("tuning", "m", 3),
         ("search", "search", 2),
     ]
-    assert plan.unasked([*[("tuning", "m")] * 5, *[("search", "search")] * 6]) == []
+    assert Plan(runs=(*tuning * 3, *searched * 2), promised=tuple(promised)).unasked() == []
+
+
+def test_a_part_of_a_study_is_some_of_its_rows_in_their_order_and_no_search():
+    study = toy(search={"trials": 3})
+    assert part_of(study, []) is study
+    part = part_of(study, ["LD + RL", "student"])
+    assert ([point.label for point in part.points], part.search) == (["student", "LD + RL"], None)
+    with pytest.raises(InputError, match=r"unknown row 'studet'\. Did you mean 'student'"):
+        part_of(study, ["LD + RL", "studet"])
 
 
 def test_the_five_values_of_n_are_five_different_runs():

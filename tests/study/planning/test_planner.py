@@ -1,6 +1,6 @@
 """What starts next, and together: decided from a study and its records alone, without Ray."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ DEMANDING = {
 class Driver:
     """Starts what the planner says, as far as there is room, and ends it as told."""
 
-    def __init__(self, results: Path, *, force: bool = False, **changes: Any) -> None:
-        self.files = StudyFiles(results, "toy")
-        self.state = StudyState(toy(**{"points": POINTS, **changes}), OFFERED, self.files)
+    def __init__(
+        self, results: Path, *, name: str = "toy", force: bool = False, only: Sequence[str] = (), **changes: Any
+    ) -> None:
+        self.files = StudyFiles(results, name)
+        self.state = StudyState(toy(**{"points": POINTS, "name": name, **changes}), OFFERED, self.files, only)
         self.state.read()
         self.state.begin(lambda line: None)
         self.given_up: list[tuple[str, str]] = []
@@ -207,7 +209,14 @@ def test_what_a_search_suggests_and_a_row_is_already_is_run_once_and_answers_bot
         driver.end(runs)
     assert driver.planner.over
     assert [trial.state.name for trial in driver.state.search.study.trials] == ["COMPLETE"] * 2
-    assert sorted({record.role for record in driver.files.all()}) == ["row"]
+    assert sorted({record.role for record in driver.files.all()}) == ["row", "teacher"]
+
+
+def test_what_is_suggested_stands_in_the_plan_before_it_starts(tmp_path):
+    driver = searching(tmp_path, trials=4, points=[])
+    started = {one.config.key for one in driver.next()}
+    assert started
+    assert started == {run.config.key for run in driver.files.read_plan().runs if run.role == "search"}
 
 
 def test_runs_share_a_stream_where_batches_and_teacher_are_the_same():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from toy_search import K, N, measure, opened, rounds
+from toy_search import K, N, ask, measure, opened, rounds
 from toy_study import METRIC
 
 from study.nouns.errors import InputError
@@ -38,11 +38,11 @@ def test_runs_that_are_suggested_together_differ(tmp_path, sampler):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_search_that_was_killed_asks_again_for_what_was_open_and_repeats_nothing(tmp_path, sampler):
     killed = opened(tmp_path, sampler)
-    before = killed.ask(2)
+    before = ask(killed, 2)
     measure(before[0])
     killed.ended(before[0].config.key)
     measure(before[1])  # the driver died before it could tell
-    open_ = killed.ask(3)
+    open_ = ask(killed, 3)
     found = [record for some in rounds(opened(tmp_path, sampler)) for record in some]
     assert {one.config.key for one in open_} <= {record.key for record in found[:4]}
     assert len(found) == 14
@@ -60,12 +60,12 @@ def test_a_search_that_was_killed_asks_again_for_what_was_open_and_repeats_nothi
 def test_a_sequence_that_was_killed_has_the_same_points_as_one_that_was_not(tmp_path):
     whole = [record.key for some in rounds(opened(tmp_path / "whole", "qmc")) for record in some]
     killed = opened(tmp_path / "killed", "qmc")
-    open_ = killed.ask(3)
+    open_ = ask(killed, 3)
     for one in open_[:1]:
         measure(one)
         killed.ended(one.config.key)
     again = opened(tmp_path / "killed", "qmc")
-    again.ask(2)
+    ask(again, 2)
     for some in rounds(opened(tmp_path / "killed", "qmc")):
         assert some
     assert {record.key for record in StudyFiles(tmp_path / "killed", "toy").all()} == set(whole)

@@ -33,7 +33,7 @@ TIMES = {"gflops", "cohort"}
 def files(tmp_path_factory) -> StudyFiles:
     files = StudyFiles(tmp_path_factory.mktemp("results"), "cohorts")
     teacher = one_run.resolve(tiny_run.config(method="kd").teacher_run())
-    one_run.run(teacher, files.teachers())
+    one_run.run(teacher, files)
     return files
 
 
@@ -49,11 +49,6 @@ def runs() -> dict[str, TrialConfig]:
         "more neighbors": tiny_run.config(method="pointdistiller", parameters={"samples": 256, "neighbors": 24}),
         "released": tiny_run.config(method="pointdistiller", parameters=released),
     }
-
-
-def elsewhere(files: StudyFiles, name: str) -> StudyFiles:
-    """Another study below the same results, which shares their teachers."""
-    return StudyFiles(files.results, name)
 
 
 def train(configs: dict[str, TrialConfig], files: StudyFiles, **options: Any) -> dict[str, RunRecord]:
@@ -86,7 +81,7 @@ def together(files) -> dict[str, RunRecord]:
 def test_every_method_ends_with_the_very_numbers_and_weights_of_a_run_that_trains_alone(files, together):
     assert {record.status for record in together.values()} == {"finished"}
     assert {record.facts["cohort"] for record in together.values()} == {float(len(together))}
-    apart = elsewhere(files, "alone")
+    apart = tiny_run.elsewhere(files, "alone")
     for label, config in runs().items():
         alone = one_run.run(config, apart)
         assert differing(alone, together[label]) == [], label
@@ -103,7 +98,7 @@ def test_what_is_shared_is_divided_and_what_is_not_counts_whole(together):
 
 
 def test_a_student_that_diverges_leaves_and_the_others_get_what_they_would_have_got(files, together):
-    apart = elsewhere(files, "diverging")
+    apart = tiny_run.elsewhere(files, "diverging")
     bad = tiny_run.config(method="kd", parameters={"weight": 1e39})
     found = train({"bad": bad, "student": runs()["student"], "kd": runs()["kd"]}, apart)
     assert "the loss is not finite in epoch 1" in found["bad"].error
@@ -114,7 +109,7 @@ def test_a_student_that_diverges_leaves_and_the_others_get_what_they_would_have_
 
 
 def test_a_student_whose_files_cannot_be_written_leaves_alone(files, together, monkeypatch):
-    apart, kd = elsewhere(files, "unwritten"), runs()["kd"]
+    apart, kd = tiny_run.elsewhere(files, "unwritten"), runs()["kd"]
     close = Student.close
 
     def full(self: Student, metrics: dict[str, float]) -> EpochRecord:
@@ -129,7 +124,7 @@ def test_a_student_whose_files_cannot_be_written_leaves_alone(files, together, m
 
 
 def test_a_killed_cohort_goes_on_each_from_its_own_epoch_in_any_company(files, together):
-    apart = elsewhere(files, "killed")
+    apart = tiny_run.elsewhere(files, "killed")
     some = {label: runs()[label] for label in ("student", "longer", "pointdistiller", "se_ssd", "crd")}
 
     def killed(key: str, epoch: EpochRecord) -> None:
@@ -149,7 +144,7 @@ def test_a_killed_cohort_goes_on_each_from_its_own_epoch_in_any_company(files, t
 
 
 def test_runs_that_fail_before_they_begin_fail_each_with_the_reason(files):
-    apart = elsewhere(files, "no-data")
+    apart = tiny_run.elsewhere(files, "no-data")
     configs = {"a": tiny_run.config(training__batch_size=7, training__drop_last=True),
                "b": tiny_run.config(method="kd", training__batch_size=7, training__drop_last=True)}  # fmt: skip
     found = train(configs, apart)
@@ -178,7 +173,7 @@ def test_neighbors_are_looked_for_once_for_the_largest_number_that_anyone_wants(
         str(number): tiny_run.config(method="pointdistiller", parameters={"samples": 256, **value})
         for number, value in enumerate(values)
     }
-    found = train(configs, elsewhere(files, "neighbors"))
+    found = train(configs, tiny_run.elsewhere(files, "neighbors"))
     assert {record.status for record in found.values()} == {"finished"}
     steps = int(found["0"].facts["steps"])
     assert sorted(asked) == sorted([24, 4] * steps)
@@ -197,7 +192,7 @@ def test_what_the_teacher_says_of_a_batch_does_not_outlive_the_steps_on_it(files
 
     monkeypatch.setattr(Teaching, "_pass", counted)
     configs = {label: runs()[label] for label in ("student", "kd", "pointdistiller", "sparsekd")}
-    found = train(configs, elsewhere(files, "memory"))
+    found = train(configs, tiny_run.elsewhere(files, "memory"))
     assert {record.error for record in found.values()} == {None}
     assert len(said) == found["kd"].facts["steps"] > 3
 
@@ -214,11 +209,11 @@ def test_it_is_so_for_every_detector(files, family):
         network = small(family).model_dump(mode="json")
         return tiny_run.config(method=method, parameters=parameters, detector=network, training__epochs=1)
 
-    one_run.run(one_run.resolve(config("kd").teacher_run()), files.teachers())
+    one_run.run(one_run.resolve(config("kd").teacher_run()), files)
     configs = {name: config(name, **SMALL.get(name, {})) for name in distillers.names()} | {
         "student": config("student")
     }
-    found = train(configs, elsewhere(files, f"{family}-together"))
-    apart = elsewhere(files, f"{family}-alone")
+    found = train(configs, tiny_run.elsewhere(files, f"{family}-together"))
+    apart = tiny_run.elsewhere(files, f"{family}-alone")
     for label, each in configs.items():
         assert differing(one_run.run(each, apart), found[label]) == [], label

@@ -34,7 +34,7 @@ def test_a_student_is_distilled_under_a_teacher_and_exported(family, files):
     folder = files.run(record.key)
     network = MODELS.build(Config.fromfile(folder / "detector.py").model)
     network.load_state_dict(torch.load(folder / "detector.pth", weights_only=True)["state_dict"], strict=True)
-    teacher = files.teachers().record(record.teacher_key)
+    teacher = files.record(record.teacher_key)
     assert teacher.facts["params_m"] > record.facts["params_m"]
     assert teacher.facts["gflops"] > record.facts["gflops"] > 0
     assert run.resolve(record.config).key == record.key

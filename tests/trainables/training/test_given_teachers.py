@@ -34,9 +34,9 @@ def files(tmp_path_factory) -> StudyFiles:
 @pytest.fixture(scope="module")
 def checkpoint(files, tmp_path_factory) -> Path:
     """A teacher trained for two epochs, as a file of the zoo."""
-    teacher = one_run.run(one_run.resolve(tiny_run.config(**DISTILLED).teacher_run()), files.teachers())
+    teacher = one_run.run(one_run.resolve(tiny_run.config(**DISTILLED).teacher_run()), files)
     path = tmp_path_factory.mktemp("zoo") / "teacher.pth"
-    weights = read_weights(files.teachers().checkpoint(teacher.key))
+    weights = read_weights(files.checkpoint(teacher.key))
     state = {f"module.{name}": tensor for name, tensor in weights.items()}
     torch.save({"meta": {"CLASSES": ("Pedestrian", "Cyclist", "Car")}, "state_dict": state, "optimizer": {}}, path)
     return path
@@ -49,8 +49,8 @@ def distilled(files, checkpoint):
 
 
 def test_a_given_teacher_scores_what_it_scored_where_it_was_trained(files, distilled):
-    given = files.teachers().record(distilled.teacher_key)
-    trained = next(record for record in files.teachers().all() if record.key != given.key)
+    given = files.record(distilled.teacher_key)
+    trained = files.record(tiny_run.config(**DISTILLED).teacher_run().key)
     assert given.config.measures
     assert not trained.config.measures
     assert given.metrics == trained.metrics
@@ -58,13 +58,13 @@ def test_a_given_teacher_scores_what_it_scored_where_it_was_trained(files, disti
 
 
 def test_a_given_teacher_lies_as_plain_weights_where_a_trained_one_would(files, distilled, checkpoint):
-    kept, given = read_weights(files.teachers().checkpoint(distilled.teacher_key)), read_weights(checkpoint)
+    kept, given = read_weights(files.checkpoint(distilled.teacher_key)), read_weights(checkpoint)
     assert kept.keys() == given.keys()
     assert all(torch.equal(kept[name], given[name]) for name in given)
 
 
 def test_a_students_record_holds_its_teachers_metrics(files, distilled):
-    teacher = files.teachers().record(distilled.teacher_key)
+    teacher = files.record(distilled.teacher_key)
     noted = {name: value for name, value in distilled.facts.items() if name.startswith("teacher/")}
     assert noted == {f"teacher/{name}": value for name, value in teacher.metrics.items()}
     assert len(noted) == 24
@@ -117,7 +117,7 @@ def test_a_low_teacher_is_too_weak_where_it_is_given_or_a_limit_was_asked_for(
 ):
     changes = {name: str(checkpoint) if value == "{checkpoint}" else value for name, value in changes.items()}
     run = tiny_run.config(**DISTILLED, **changes).teacher_run()
-    complaint = too_weak(run, files.teachers().record(distilled.teacher_key))
+    complaint = too_weak(run, files.record(distilled.teacher_key))
     assert bool(complaint) is weak
     if complaint:
         assert "mAP/3d/moderate on the validation split, below teacher.minimum=" in complaint
@@ -156,8 +156,8 @@ def test_a_trial_under_a_teacher_that_scores_too_low_ends_before_its_student_unl
     assert f"error: the teacher {checkpoint} reaches " in refused.stderr.splitlines()[-1]
     assert "below teacher.minimum=20" in refused.stderr
     assert "validation of its checkpoint" in refused.stdout
-    assert not list(records.all())
+    assert [record.role for record in records.all()] == ["teacher"]
     forced = start("--accept-weak-teacher")
     assert forced.returncode == 0, forced.stderr
     assert "validation of its checkpoint" not in forced.stdout, "it was measured twice"
-    assert [record.status for record in records.all()] == ["finished"]
+    assert [(record.role, record.status) for record in records.all()] == [("teacher", "finished"), ("row", "finished")]

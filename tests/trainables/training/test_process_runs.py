@@ -76,9 +76,9 @@ def whole(results) -> tuple[StudyFiles, RunRecord]:
 
 
 @pytest.fixture(scope="module")
-def broken(whole, results) -> tuple[StudyFiles, RunRecord, float]:
+def broken(whole) -> tuple[StudyFiles, RunRecord, float]:
     """The same run, whose second process was killed after the first epoch, and how long its end took (s)."""
-    files = StudyFiles(results, "broken")
+    files = tiny_run.elsewhere(whole[0], "broken")
     run, killed = tiny_run.config(**TOGETHER), []
 
     def kill_the_second(epoch) -> None:

@@ -69,7 +69,7 @@ class Clock:
 def test_a_method_knows_how_far_its_training_is(files, tmp_path):
     method = {"method": "pointdistiller", "parameters": {"samples": 64, "neighbors": 8}}
     teacher = one_run.resolve(tiny_run.config(**method).teacher_run())
-    one_run.run(teacher, files.teachers())
+    one_run.run(teacher, files)
     clock = Clock(files, tmp_path, **method, training__clip_adapters_apart=True)
     assert clock.times == [(0, 2), (0, 2), (1, 2), (1, 2)]
     assert clock.rates[0] != clock.rates[-1]

@@ -47,10 +47,10 @@ def test_a_record_holds_losses_and_metrics_and_where_they_come_from(distilled):
 
 
 def test_a_distilled_run_names_the_teacher_it_was_trained_under(distilled, files):
-    teacher = files.teachers().record(distilled.teacher_key)
+    teacher = files.record(distilled.teacher_key)
     assert teacher is not None
     assert teacher.config.method == "teacher"
-    assert files.teachers().checkpoint(teacher.key).exists()
+    assert files.checkpoint(teacher.key).exists()
 
 
 def test_the_exported_student_is_a_plain_mmdet3d_checkpoint(distilled, files):
@@ -108,7 +108,7 @@ def test_a_killed_run_continues_and_ends_as_an_uninterrupted_one(tmp_path):
     assert "epoch 1:" not in output
     assert "epoch 2:" in output
     runs = [StudyFiles(tmp_path / name, "trials") for name in ("whole", "killed")]
-    one, two = (next(run.all()) for run in runs)
+    (_, one), (_, two) = (run.all() for run in runs)
     assert [e.losses for e in one.epochs] == [e.losses for e in two.epochs]
     assert one.metrics == two.metrics
     weights = [torch.load(run.checkpoint(one.key), weights_only=True)["state_dict"] for run in runs]
