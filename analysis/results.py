@@ -14,7 +14,7 @@ promised and that has no record yet is a run of status `not_run`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -22,6 +22,8 @@ from analysis.declarations import merged_metrics, merged_names, undeclared
 from analysis.not_run import not_run, unasked
 from analysis.row_names import ROWS, row_names
 from analysis.run_columns import COST, epoch_table, run_row
+from study.evidence.statements import Answers
+from study.evidence.told import told
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
 from study.nouns.promised import PlannedRun, Promise
@@ -40,7 +42,8 @@ class Results:
     """All that is known of one or more studies. Tables and figures read it and leave it as it is.
 
     `declared` and `called` are those of each record, `held` the keys of each study's runs, both by name;
-    `retried` holds seconds and devices of attempts that failed before another one.
+    `retried` holds seconds and devices of attempts that failed before another one; `answers` what may be said of the
+    claims of each study that makes some, by its name.
     """
 
     specs: tuple[StudySpec, ...]
@@ -51,6 +54,7 @@ class Results:
     held: Mapping[str, frozenset[str]]
     retried: pd.DataFrame
     unreadable: tuple[str, ...] = ()
+    answers: Mapping[str, Answers] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -113,6 +117,7 @@ class Results:
             epochs=self.epochs[self.epochs["key"].isin(keys)],
             declared={key: value for key, value in self.declared.items() if key in keys},
             called={key: value for key, value in self.called.items() if key in keys},
+            answers={spec.name: self.answers[spec.name] for spec in specs if spec.claims},
         )
 
 
@@ -136,7 +141,7 @@ def tidy(
         retried: attempts that failed before another one.
         promised: study and what is left of each promise of runs that nobody has asked for yet.
     """
-    kept = sorted(records, key=lambda record: record.key)
+    kept, planned = sorted(records, key=lambda record: record.key), list(planned)
     missing = [*not_run(planned, [record.key for record in kept]), *unasked(promised)]
     runs = pd.DataFrame([*map(run_row, kept), *missing])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
@@ -155,4 +160,10 @@ def tidy(
         held=held or {spec.name: frozenset(runs["key"]) for spec in specs},
         retried=attempts,
         unreadable=unreadable,
+        answers={spec.name: _answers(spec, planned, kept) for spec in specs if spec.claims},
     )
+
+
+def _answers(spec: StudySpec, planned: list[tuple[str, PlannedRun]], records: list[RunRecord]) -> Answers:
+    by_key = {record.key: record for record in records}
+    return told(spec, [run for study, run in planned if study == spec.name], by_key.get)
