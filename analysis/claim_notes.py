@@ -26,6 +26,9 @@ def share(part: float) -> str:
 
 
 def _of_study(study: Results, told: Answers) -> Iterator[str]:
+    if not told.waves:
+        yield "The first wave of runs is not over yet, so nothing is known of the claims."
+        return
     for noise in told.noise:
         yield from _noise(study, noise, several=len(told.noise) > 1)
     yield (

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from analysis import style
 from analysis.claim_frame import GIVEN_UP
 
-BANDS = {False: ("from value − tolerance to value", "#E6E6E6"), True: ("what counts as the same", "#D8E8F3")}
+BANDS = {False: ("value − tolerance to value", "#E6E6E6"), True: ("counts as the same", "#D8E8F3")}
 """By whether a claim is of kind same: what lies between its thresholds, and the color of it."""
 
 
@@ -30,7 +30,7 @@ class Mark(NamedTuple):
 
 MARKS = {
     "supported": Mark("o", style.BLUE, True, "supported"),
-    "less": Mark("v", style.VERMILION, True, "less than claimed shown"),
+    "less": Mark("v", style.VERMILION, True, "less than claimed"),
     "between": Mark("D", style.GREEN, True, "between the thresholds"),
     "undecided": Mark("o", style.GRAY, False, "undecided"),
     GIVEN_UP: Mark("X", style.GRAY, False, GIVEN_UP),

@@ -13,12 +13,12 @@ from analysis.results import Results
 from analysis.verdict_marks import BANDS, LEGEND, MARKS, wrapped
 from analysis.wording import number
 
-TITLE = "The claims in one picture"
+TITLE = "All claims in one picture"
 EMPTY = "No two rows of a claim have two seeds in common yet."
 
 LETTERS = 38
 """Of a line of a claim's text, at most."""
-INTERVAL, AT_LEVEL = "95 % interval", "interval at the claim's level"
+INTERVAL, AT_LEVEL = "95 % interval", "at the claim's level"
 PAPER = "the paper's value"
 
 

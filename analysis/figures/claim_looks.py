@@ -96,9 +96,9 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
 
 
 def _frame(panel: pd.DataFrame) -> tuple[float, float]:
-    """Ends of the axis: thresholds, estimates and all but the widest intervals, which go beyond it."""
+    """Ends of the axis: thresholds, estimates and intervals, but for wide ones of other looks than the marked one."""
     width = panel["high"] - panel["low"]
-    near = panel[width <= 2 * width.min()]
+    near = panel[panel["decided"] | (width <= 2 * width.min())]
     values = pd.Series([*panel["estimate"], *panel["least"], *panel["most"], *near["low"], *near["high"]])
     margin = 0.08 * (values.max() - values.min()) or 1.0
     return values.min() - margin, values.max() + margin

@@ -35,7 +35,7 @@ def sentence(claim: Claim, verdict: Verdict, at: Estimated, undecided: Mapping[s
     else:
         numbers = f"{signed(at.estimate)} (95 % {signed(at.low)} to {signed(at.high)}, valid at any stop"
         text = f"{shown(claim, verdict.word)}: {numbers}; {at.n} {_plural('seed', at.n)})"
-        if verdict.word is Word.UNDECIDED and not undecided["cannot"]:
+        if verdict.word is Word.UNDECIDED and not undecided.get("cannot"):
             text += f"; {_what_it_would_take(undecided, cap)}"
     if verdict.later is not None:
         text += f"; later {shown(claim, verdict.later)} too"
