@@ -10,10 +10,11 @@ import pandas as pd
 
 from analysis.claim_notes import share
 from analysis.declarations import better_sign
+from analysis.fronts import column_of, judged
 from analysis.intervals import Spread, paired_differences, spread
 from analysis.results import Results
 from analysis.teachers import teachers_above
-from analysis.wording import flag, missing_sentence, number
+from analysis.wording import flag, listed, missing_sentence, number
 from study.evidence.statements import Answers
 from study.nouns.config import UNDISTILLED
 from study.nouns.metrics import Metric
@@ -57,14 +58,17 @@ def _claims(told: Mapping[str, Answers]) -> Iterator[str]:
 
 def _of_study(study: Results) -> Iterator[str]:
     runs = study.runs[(study.runs["role"] != "tuning") & (study.runs["method"] != "teacher")]
+    if runs["setting"].nunique() > 1:  # a search may have tried many in which nothing else was asked
+        runs = runs[runs["setting"].isin(runs.loc[runs["role"] != "search", "setting"])]
     for _, group in runs.groupby("setting", sort=False):
         first = group.iloc[0]
         several = runs["setting"].nunique() > 1
         where = f"{first['detector']} {first['compression']:g}x on {first['dataset']}: " if several else ""
         finished = group[group["status"] == "finished"]
         rows = [] if study.answers else [*_order(study, finished), *_rows(study, finished)]
-        for part in (_gap(study, group), rows, _search(study, finished)):
+        for part in (_gap(study, group), rows):
             yield from (where + text for text in part)
+    yield from _search(study)
 
 
 def _gap(study: Results, group: pd.DataFrame) -> Iterator[str]:
@@ -131,15 +135,23 @@ def _rows(study: Results, finished: pd.DataFrame) -> Iterator[str]:
         yield f"{len(told) - TOLD} more fixed rows are in the table below."
 
 
-def _search(study: Results, finished: pd.DataFrame) -> Iterator[str]:
-    column = f"metrics.{study.metric.name}"
-    searched = finished[finished["role"] == "search"]
-    scores = searched[column].dropna() if column in searched else pd.Series(dtype=float)
-    if scores.empty:
+def _search(study: Results) -> Iterator[str]:
+    """What the search found, whatever it varied."""
+    objectives, bounds, runs, _ = judged(study)
+    within, first = runs[runs["within"]], objectives[0]
+    if runs.empty:
         return
-    best = scores.max() if better_sign(study.metric) > 0 else scores.min()
+    if within.empty:
+        yield f"None of {len(runs)} search runs keeps to the bounds of the search ({bounds})."
+        return
+    of = f"{len(within)} search runs{f' that keep to {bounds}' if bounds else ''}"
+    if len(objectives) > 1:
+        yield f"{within['front'].sum()} of {of} are on the front of {listed([_told(one) for one in objectives])}."
+        return
+    scores = within[column_of(first)].astype(float)
+    best = scores.max() if better_sign(first) > 0 else scores.min()
     yield (
-        f"The best of {len(scores)} search runs scored {number(best)} {_told(study.metric)} (median "
+        f"The best of {of} scored {number(best)} {_told(first)} (median "
         f"{number(scores.median())}); being the best of {len(scores)}, it is an optimistic figure."
     )
 

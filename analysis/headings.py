@@ -14,6 +14,12 @@ def of_values(results: Results, runs: pd.DataFrame) -> dict[str, str]:
     return {key: called.symbol for key, called in results.names(runs).items() if key in runs}
 
 
+def of_searched(results: Results) -> dict[str, str]:
+    """Dotted key -> its last name, of every value that a search varied, has a column, and no name for people."""
+    keys = [key for spec in results.specs if spec.search is not None for key in spec.search.space or ()]
+    return {key: key.rpartition(".")[2] for key in keys if key in results.runs and key not in results.names()}
+
+
 def of_metric(metric: Metric) -> str:
     """A metric as a heading, with its unit."""
     return with_unit(capital(metric.title), metric.unit)

@@ -24,6 +24,7 @@ from analysis.row_names import ROWS, row_names
 from analysis.run_columns import COST, epoch_table, run_row
 from study.evidence.statements import Answers
 from study.evidence.told import told
+from study.nouns.importances import Importances
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
 from study.nouns.promised import PlannedRun, Promise
@@ -42,8 +43,8 @@ class Results:
     """All that is known of one or more studies. Tables and figures read it and leave it as it is.
 
     `declared` and `called` are those of each record, `held` the keys of each study's runs, both by name;
-    `retried` holds seconds and devices of attempts that failed before another one; `answers` what may be said of the
-    claims of each study that makes some, by its name.
+    `retried` holds seconds and devices of attempts that failed before another one, `importances` how much the values of
+    each study's search mattered, `answers` what may be said of the claims of each study that makes some, by its name.
     """
 
     specs: tuple[StudySpec, ...]
@@ -54,6 +55,7 @@ class Results:
     held: Mapping[str, frozenset[str]]
     retried: pd.DataFrame
     unreadable: tuple[str, ...] = ()
+    importances: Mapping[str, Importances] = field(default_factory=dict)
     answers: Mapping[str, Answers] = field(default_factory=dict)
 
     @property
@@ -129,6 +131,7 @@ def tidy(
     held: Mapping[str, frozenset[str]] | None = None,
     retried: Iterable[RunRecord] = (),
     promised: Iterable[tuple[str, Promise]] = (),
+    importances: Mapping[str, Importances] = {},
 ) -> Results:
     """The tidy tables of records in memory, and of promised runs that have none.
 
@@ -140,10 +143,12 @@ def tidy(
         held: by study, the keys of its runs; None: every study holds every run.
         retried: attempts that failed before another one.
         promised: study and what is left of each promise of runs that nobody has asked for yet.
+        importances: by study, of what its search varied.
     """
     kept, planned = sorted(records, key=lambda record: record.key), list(planned)
     missing = [*not_run(planned, [record.key for record in kept]), *unasked(promised)]
-    runs = pd.DataFrame([*map(run_row, kept), *missing])
+    searched = dict.fromkeys(key for spec in specs if spec.search for key in spec.search.space or ())
+    runs = pd.DataFrame([*(run_row(record, searched) for record in kept), *missing])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = row_names(runs)
     runs = runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)
@@ -160,6 +165,7 @@ def tidy(
         held=held or {spec.name: frozenset(runs["key"]) for spec in specs},
         retried=attempts,
         unreadable=unreadable,
+        importances=importances,
         answers={spec.name: _answers(spec, planned, kept) for spec in specs if spec.claims},
     )
 

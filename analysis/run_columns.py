@@ -4,21 +4,30 @@ import hashlib
 import json
 import math
 from array import array
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from study.nouns.config import TrialConfig
+from study.nouns.overrides import value_at
 from study.nouns.records import RunRecord
 
 COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started", "commit")
 
 
-def run_row(record: RunRecord) -> dict[str, Any]:
-    """Everything of a record but its epochs and declarations."""
+def run_row(record: RunRecord, searched: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything of a record but its epochs and declarations.
+
+    Args:
+        record: of a run.
+        searched: dotted keys that a search varied; those that no other column holds get one.
+    """
     row: dict[str, Any] = {"study": record.study, "key": record.key, "label": record.label or record.config.method}
     row |= {"role": record.role} | config_columns(record.config)
+    content = record.config.model_dump(mode="json")
+    row |= {key: _cell(value_at(content, key)) for key in searched if key not in row}
     for name in ("status", "error", *COST[1:]):
         row[name] = getattr(record, name)
     row["teacher_key"] = record.teacher_key or row["teacher_key"]
@@ -50,7 +59,7 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
         "variant": digest(variant),
     }
     for name, value in config.parameters.items():
-        columns[f"parameters.{name}"] = json.dumps(value) if isinstance(value, list | dict) else value
+        columns[f"parameters.{name}"] = _cell(value)
     return columns
 
 
@@ -75,6 +84,11 @@ def epoch_table(records: list[RunRecord]) -> pd.DataFrame:
             keys.append(record.key)
     table = pd.DataFrame({"key": pd.Series(keys, dtype=str)} | {name: np.array(c) for name, c in columns.items()})
     return table.astype({"epoch": int})
+
+
+def _cell(value: Any) -> Any:
+    """A value of a run as a table can hold it."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def digest(content: Any) -> str:

@@ -10,6 +10,7 @@ from analysis.not_run import unasked_key
 from analysis.results import Results, tidy
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.importances import Importances
 from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles, read_record
 from study.nouns.spec import StudySpec
@@ -30,12 +31,15 @@ def load(study_folders: Iterable[Path]) -> Results:
     held: dict[str, frozenset[str]] = {}
     retried: list[RunRecord] = []
     unreadable: list[str] = []
+    importances: dict[str, Importances] = {}
     shared = Shared()
     for folder in study_folders:
         files = _study_files(Path(folder))
         spec = _spec(files)
         specs.append(spec)
         plan = files.read_plan()
+        if rated := Importances.read(files.importances_json):
+            importances[spec.name] = rated
         planned += [(spec.name, run) for run in plan.runs]
         own = [shared(record) for record in _read(files, unreadable)]
         wanted = {record.teacher_key for record in own} | set(_teacher_keys(run.config for run in plan.runs))
@@ -52,7 +56,7 @@ def load(study_folders: Iterable[Path]) -> Results:
     if not specs:
         raise InputError("a report needs at least one study folder, got none")
     said = tuple(dict.fromkeys(unreadable))
-    return tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised)
+    return tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised, importances)
 
 
 def _teacher_keys(planned: Iterable[TrialConfig]) -> Iterator[str]:

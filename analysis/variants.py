@@ -12,17 +12,19 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import headings
 from analysis.declarations import Block, better_sign, blocks_of
 from analysis.intervals import Spread, paired_differences, spread
 from analysis.published import Printed, beside
 from analysis.results import Results
 from analysis.teachers import teacher_of, teachers_above
 from analysis.wording import flag
+from study.nouns import metrics
 from study.nouns.config import UNDISTILLED
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
 
-COSTS = {"gflops": "GFLOPs", "params_m": "Params (M)"}
+COSTS = {cost.name: headings.of_metric(cost) for cost in metrics.COSTS}
 """Facts of the exported detector -> their headings."""
 
 IDENTITY = ["setting", "family", "detector", "compression", "dataset", "variant", "row", "label", "study", "method"]

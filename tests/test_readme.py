@@ -10,9 +10,12 @@ from typer.testing import CliRunner
 
 import run_study
 import trainables.distillers
+from study.nouns.overrides import validated
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning.offered import Offered
 from study.planning.plan import expand
+from study.planning.preview import preview
 from trainables import run
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -50,6 +53,13 @@ def test_every_make_target_it_names_exists():
 def test_its_study_is_a_study_whose_runs_can_be_planned():
     spec = StudySpec.model_validate(yaml.safe_load(blocks("yaml")[0]))
     assert len(expand(spec, run.resolve)) == 9
+
+
+def test_its_search_is_a_study_that_can_be_run():
+    spec = validated(StudySpec, yaml.safe_load(blocks("yaml")[1]))
+    offered = Offered(*(getattr(run, name) for name in Offered._fields))
+    *_, last = preview(spec, offered)
+    assert last == "and 40 runs chosen by Optuna (gp) among detector.compression, parameters.temperature"
 
 
 def test_its_method_is_complete_and_trains(tmp_path, monkeypatch):

@@ -78,6 +78,7 @@ def launch(
         if not known:
             state.begin(say)
         stopped = loop.run()
+        state.rate()
     outcome = state.outcome(stopped)
     if stopped:
         say(f"stopped: {stopped}. Finished runs are kept; the same command with --resume goes on from here.")

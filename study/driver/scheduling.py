@@ -31,11 +31,18 @@ class Room:
 
     def free(self, kind: Kind) -> int:
         """How many more cohorts of a kind fit on the nodes that are there, or that the cluster can start."""
+        return self._fit(kind, list(self.taken.values()))
+
+    def places(self, kind: Kind) -> int:
+        """How many cohorts of a kind fit at all, whatever is taken now."""
+        return self._fit(kind, [])
+
+    def _fit(self, kind: Kind, taken: list[Resources]) -> int:
         nodes = [dict(node.holds) for node in cluster.places()]
-        for taken in self.taken.values():
-            _take(nodes, taken)
+        for one in taken:
+            _take(nodes, one)
         count = 0
-        while (self.most is None or len(self.taken) + count < self.most) and _take(nodes, self.needs[kind]):
+        while (self.most is None or len(taken) + count < self.most) and _take(nodes, self.needs[kind]):
             count += 1
         return count
 

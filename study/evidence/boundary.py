@@ -21,6 +21,9 @@ FLOOR = -8.0
 """The walk is followed from so many standard deviations below zero on."""
 
 
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(NODES)
+
+
 class Boundary:
     """What a study's looks cost.
 
@@ -89,7 +92,6 @@ def boundary(looks: tuple[int, ...]) -> Boundary:
 
 def _ever_passed(looks: Sequence[int], c: float) -> float:
     """Chance that S_n / sqrt(n) >= z(1 - c n / n_L) at any look n."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
     at = mass = np.empty(0)
     seen, passed = 0, 0.0
     for n in looks:
@@ -99,9 +101,9 @@ def _ever_passed(looks: Sequence[int], c: float) -> float:
             passed += float(mass @ ndtr((at - high) / step))
         else:
             passed += float(ndtr(-high / step))
-        there = (high - low) / 2 * nodes + (high + low) / 2
+        there = (high - low) / 2 * _NODES + (high + low) / 2
         density = _bell((there[:, None] - at) / step) @ mass / step if seen else _bell(there / step) / step
-        at, mass, seen = there, density * weights * (high - low) / 2, n
+        at, mass, seen = there, density * _WEIGHTS * (high - low) / 2, n
     return passed
 
 

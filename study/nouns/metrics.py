@@ -41,7 +41,14 @@ class Metric(Frozen):
         return value > other if self.direction == "max" else value < other
 
 
-def find(name: str, metrics: Sequence[Metric]) -> Metric:
+COSTS = (
+    Metric(name="gflops", title="GFLOPs", direction="min", low=0),
+    Metric(name="params_m", title="params", unit="M", direction="min", low=0),
+)
+"""What a detector costs that is among the facts of every record: billions of multiply-adds, millions of parameters."""
+
+
+def find(name: str, metrics: Sequence[Metric], kind: str = "metric") -> Metric:
     """The declared metric of a name.
 
     Raises:
@@ -50,7 +57,7 @@ def find(name: str, metrics: Sequence[Metric]) -> Metric:
     for metric in metrics:
         if metric.name == name:
             return metric
-    raise unknown_name("metric", name, [metric.name for metric in metrics])
+    raise unknown_name(kind, name, [metric.name for metric in metrics])
 
 
 def principal(metrics: Sequence[Metric]) -> Metric:

@@ -15,6 +15,14 @@ ALIKE = 0.6
 """How much of two keys must be equal (difflib's ratio) for one to be meant by the other."""
 
 
+def value_at(content: dict[str, Any], key: str) -> Any:
+    """What stands at a dotted key of nested dictionaries; None where nothing does."""
+    place: Any = content
+    for name in key.split("."):
+        place = place.get(name) if isinstance(place, dict) else None
+    return place
+
+
 def parse(assignment: str) -> tuple[str, Any]:
     """Split `key.path=value`; the value is read as YAML (numbers, true/false, null, [lists], {maps}, words).
 

@@ -1,6 +1,7 @@
 """What is kept of a run: one JSON file per run, and the only place that knows where a study's files lie.
 
     results/<study>/     study.json  plan.json  spent.json  records/<key>.json  runs/<key>/  optuna.journal  tune/
+                         importances.json
     results/teachers/    the same, for the teachers that every study shares
 
 A record is the contract between training and analysis: it needs no torch and no Ray to be read, and it is
@@ -104,6 +105,7 @@ class StudyFiles:
         self.journal = self.root / "optuna.journal"
         self.tune = self.root / "tune"
         self.spent_json = self.root / "spent.json"
+        self.importances_json = self.root / "importances.json"
         self.data = self.results / "data"
         self._reserve = self.records / ".reserve"
 

@@ -4,15 +4,17 @@ Everything here is plain validated data (JSON in, JSON out); nothing here trains
 """
 
 import re
-from typing import Any
+from typing import Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from study.nouns.claims import Claim, Rule, check
 from study.nouns.config import TrialConfig
+from study.nouns.errors import unknown_name
 from study.nouns.frozen import Frozen
 from study.nouns.parameters import Range
 
+Sampler = Literal["tpe", "gp", "random", "qmc"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 TEACHERS = "teachers"
 RESERVED = (TEACHERS, "data", "report", "records", "runs", "tune")
@@ -86,13 +88,44 @@ class Point(Frozen):
 
 
 class SearchSpec(Frozen):
-    """What Optuna may vary around the base run, and how often it may try."""
+    """What Optuna may vary around the base run, how it chooses, what it looks for, and how often it may try."""
 
     trials: int = Field(20, ge=1)
-    startup: int = Field(10, ge=1, description="random trials before TPE's model takes over")
+    sampler: Sampler = Field(
+        "tpe",
+        description="tpe; gp, a Gaussian process, which draws values with conditions at random; random; qmc, a Sobol "
+        "sequence, which fills the space evenly",
+    )
+    startup: int = Field(10, ge=1, description="random trials before the model of tpe or gp takes over")
     space: dict[str, Range] | None = Field(
         None, min_length=1, description="range by dotted key (parameters.weight); null is the method's own"
     )
+    objectives: tuple[str, ...] = Field(
+        (),
+        description="metrics, and costs of the student (gflops, params_m), to be traded against each other; empty is "
+        "the study's metric. Costs are minimized, metrics go in their own direction",
+    )
+    constraints: dict[str, float] = Field(
+        {},
+        description="bounds by metric or cost: the largest value of one that is minimized, the smallest of a metric "
+        "whose larger values are better. A run beyond one is never called best",
+    )
+    warm_start: bool = Field(
+        False, description="tell Optuna the study's other finished runs inside the space, too; they count for no trial"
+    )
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _sampler_is_known(cls, name: Any) -> Any:
+        if name not in get_args(Sampler):
+            raise unknown_name("sampler", str(name), list(get_args(Sampler)))
+        return name
+
+    @model_validator(mode="after")
+    def _objectives_differ(self) -> "SearchSpec":
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(f"objectives must differ, got {list(self.objectives)}")
+        return self
 
 
 class StudySpec(Frozen):

@@ -19,7 +19,10 @@ def complete(spec: StudySpec, offered: Offered) -> StudySpec:
     """
     points = tuple(_with_range(spec, point, offered) for point in spec.points)
     metric = spec.metric or principal(offered.metrics_of(spec.base)).name
-    return spec.model_copy(update={"points": points, "search": _with_space(spec, offered), "metric": metric})
+    search = _with_space(spec, offered)
+    if search is not None and search.objectives == (metric,):  # that is what a search looks for that says nothing
+        search = search.model_copy(update={"objectives": ()})
+    return spec.model_copy(update={"points": points, "search": search, "metric": metric})
 
 
 def metric_of(spec: StudySpec, runs: list[TrialConfig], offered: Offered) -> Metric:

@@ -11,27 +11,30 @@ Optuna leaves three traps here (Optuna 5.0, Ray 2.60), each met below:
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import FixedTrial, FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from study.nouns.assignment import Assignment
 from study.nouns.config import IDENTITY_VERSION, TrainingConfig, TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.metrics import Metric
 from study.nouns.overrides import override
 from study.nouns.promised import PlannedRun, Promise
-from study.nouns.records import StudyFiles
-from study.nouns.spec import StudySpec
+from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.spec import SearchSpec, StudySpec
+from study.planning.goals import Goals
 from study.planning.offered import Resolve
-from study.planning.search_space import Space, suggest
+from study.planning.samplers import draws_left, sampler_of
+from study.planning.search_space import Space, suggest, values_of
 
 REFUSED = "refused"
 """The attribute of an Optuna trial whose values cannot be a run together; its value says why."""
+TOLD = "told"
+"""The attribute of an Optuna trial that no search suggested; its value is the key of the run that was told."""
 TRIES = 100
 """So many suggestions may be refused, or be answered already, in a row."""
 
@@ -55,6 +58,14 @@ class Asked(NamedTuple):
         config = self.resolve(override(self.said, suggest(trial, self.space, self.base)))
         return PlannedRun(role="search", label="search", config=config)
 
+    def answers(self, config: TrialConfig) -> FixedTrial | None:
+        """What would have suggested a run; None where nothing could: another base or seed, or outside the space."""
+        trial = FixedTrial(values_of(config, self.space))
+        try:
+            return trial if self.run(trial).config.key == config.key else None
+        except ValueError:  # a value is missing, as it lies outside its range, or the values cannot be a run together
+            return None
+
 
 class Search:
     """A search under way: what Optuna suggests, and what became of it.
@@ -66,13 +77,25 @@ class Search:
         study: Optuna's.
     """
 
-    def __init__(self, study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles, promised: Promise) -> None:
+    def __init__(
+        self, study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles, promised: Promise, search: SearchSpec
+    ) -> None:
         self.study, self.left = study, _left(study, promised.runs)
-        self._asked, self._metric, self._files, self._promised = asked, metric, files, promised
+        self._asked, self._goals, self._files, self._promised, self._search = asked, goals, files, promised, search
         self._open: dict[str, list[optuna.Trial]] = {}
+        self._is_cold = search.warm_start
+
+    @property
+    def draws_left(self) -> int:
+        """How many suggestions learn from nothing before them, and so can be asked for at once."""
+        return draws_left(self._search, len(self.study.trials))
 
     def ask(self, most: int) -> list[Assignment]:
         """Up to so many runs to start now; none where the search is at its end, or has to wait for results."""
+        if self._is_cold:
+            self._is_cold = False
+            for record in self._files.all():
+                self._tell(record)
         found: list[Assignment] = []
         for _ in range(TRIES):
             if len(found) == most or not self.left:
@@ -97,11 +120,29 @@ class Search:
         return found
 
     def ended(self, key: str) -> None:
-        """A run is over: its result, or that it has none, is told to Optuna; runs that it did not suggest are not."""
+        """A run is over: its result, or that it has none, is told to Optuna.
+
+        Of runs that it did not suggest only results are told, and they only where the search starts warm.
+        """
         record = self._files.finished(key)
-        value = record.metrics.get(self._metric.name) if record else None
-        for trial in self._open.pop(key, []):
-            self.study.tell(trial, value, state=TrialState.FAIL if value is None else None)
+        values = self._goals.values(record)
+        waiting = self._open.pop(key, [])
+        for trial in waiting:
+            for name, excess in self._goals.excess(record).items() if record and values else ():
+                trial.set_constraint(name, excess)
+            self.study.tell(trial, values, state=TrialState.FAIL if values is None else None)
+        if record is not None and not waiting and self._search.warm_start:
+            self._tell(record)
+
+    def _tell(self, record: RunRecord) -> None:
+        """A run of the study that Optuna did not suggest and could have."""
+        if (record.config.method, record.config.seed) != (self._asked.base.method, self._asked.base.seed):
+            return
+        trial = self._asked.answers(record.config)
+        if trial is None or self._goals.values(self._files.finished(record.key)) is None:
+            return
+        if all(trial.params != known.params for known in self.study.get_trials(deepcopy=False)):
+            self.study.add_trial(_closed(trial, record, self._goals, {TOLD: record.key}))
 
     def promise(self) -> Promise:
         """The runs of the search in all: those that have a result, and those that it may still ask for.
@@ -112,13 +153,13 @@ class Search:
         return self._promised.model_copy(update={"runs": found + _left(self.study, self._promised.runs)})
 
 
-def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: StudyFiles, resolve: Resolve) -> Search:
+def open_search(spec: StudySpec, base: TrialConfig, goals: Goals, files: StudyFiles, resolve: Resolve) -> Search:
     """Open the study's journal (new or old) and prepare the runs that are missing in it.
 
     Args:
         spec: a completed study with a search.
         base: the resolved run around which is searched.
-        metric: the study's.
+        goals: what it looks for.
         files: where journal and records lie.
         resolve: completes what is suggested.
     """
@@ -129,14 +170,13 @@ def open_search(spec: StudySpec, base: TrialConfig, metric: Metric, files: Study
     files.root.mkdir(parents=True, exist_ok=True)
     _mend(files.journal)
     storage = JournalStorage(JournalFileBackend(str(files.journal)))
-    direction = StudyDirection.MAXIMIZE if metric.direction == "max" else StudyDirection.MINIMIZE
+    maximize, minimize = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+    directions = [maximize if goal.direction == "max" else minimize for goal in goals.objectives]
     name = study_name(spec, base.seed)
-    study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
-    _settle(study, asked, metric, files)
-    study.sampler = optuna.samplers.TPESampler(
-        seed=base.seed + len(study.trials), n_startup_trials=spec.search.startup, constant_liar=True
-    )
-    return Search(study, asked, metric, files, promised(spec, base))
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    _settle(study, asked, goals, files)
+    study.sampler = sampler_of(spec.search, base.seed, len(study.trials))
+    return Search(study, asked, goals, files, promised(spec, base), spec.search)
 
 
 def promised(spec: StudySpec, base: TrialConfig) -> Promise:
@@ -146,7 +186,7 @@ def promised(spec: StudySpec, base: TrialConfig) -> Promise:
 
 
 def study_name(spec: StudySpec, seed: int) -> str:
-    """A name that only the same search has: another base, space or metric can never mix with it.
+    """A name that only the same search has: another base, space, metric, objective or bound can never mix with it.
 
     It follows from what the study says, so that a default which a release adds changes nothing. That the data are the
     same is checked where a study goes on (`same_study`).
@@ -155,38 +195,47 @@ def study_name(spec: StudySpec, seed: int) -> str:
     workers = TrainingConfig().workers
     free = {"dataset.root": None, "training.workers": workers, "teacher.training.workers": workers}
     said = override(spec.base, {**free, "teacher.minimum": None}).model_dump(mode="json", exclude_defaults=True)
-    space = spec.search.model_dump(mode="json", exclude_defaults=True).get("space")
-    identity = json.dumps([IDENTITY_VERSION, said, space, spec.metric, seed], sort_keys=True)
+    asked = spec.search.model_dump(mode="json", exclude_defaults=True)
+    goals = [asked[name] for name in ("objectives", "constraints") if name in asked]  # older searches had neither
+    identity = json.dumps([IDENTITY_VERSION, said, asked.get("space"), spec.metric, seed, *goals], sort_keys=True)
     return f"{spec.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _left(study: optuna.Study, trials: int) -> int:
-    return max(0, trials - len(study.get_trials(states=[TrialState.COMPLETE])))
+    done = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    return max(0, trials - sum(TOLD not in trial.user_attrs for trial in done))
 
 
-def _settle(study: optuna.Study, asked: Asked, metric: Metric, files: StudyFiles) -> None:
+def _settle(study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles) -> None:
     """Close what a dead driver left open, and ask again for every suggestion that has no result."""
     waiting = [trial.system_attrs["fixed_params"] for trial in study.get_trials(states=[TrialState.WAITING])]
     for trial in study.get_trials(states=[TrialState.RUNNING, TrialState.FAIL]):
-        value = _measured(trial, asked, metric, files)
-        if value is not None and trial.state == TrialState.RUNNING:
-            study.tell(trial.number, value)
-            continue
+        record = _finished(trial, asked, files)
+        known = record is not None and goals.values(record) is not None
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
-        if value is None and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
+        if record is not None and known and trial.state == TrialState.RUNNING:
+            study.add_trial(_closed(trial, record, goals, {}))
+        if not known and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
             study.enqueue_trial(trial.params)
             waiting.append(trial.params)
 
 
-def _measured(trial: FrozenTrial, asked: Asked, metric: Metric, files: StudyFiles) -> float | None:
-    """The result of a suggestion, where its run is finished."""
+def _finished(trial: FrozenTrial, asked: Asked, files: StudyFiles) -> RunRecord | None:
+    """The record of a suggestion, where its run is finished."""
     try:
         run = asked.run(FixedTrial(trial.params))
     except ValueError:  # the driver died between two suggestions of this trial, or it was refused
         return None
-    record = files.finished(run.config.key)
-    return record.metrics.get(metric.name) if record else None
+    return files.finished(run.config.key)
+
+
+def _closed(trial: FrozenTrial | FixedTrial, record: RunRecord, goals: Goals, said: dict[str, Any]) -> FrozenTrial:
+    """A trial with the result of a finished run, made whole: a trial that is open elsewhere can be given no bounds."""
+    return create_trial(
+        params=trial.params, distributions=trial.distributions, values=goals.values(record), user_attrs=said,
+        constraints=goals.excess(record),
+    )  # fmt: skip
 
 
 def _mend(journal: Path) -> None:

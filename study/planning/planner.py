@@ -123,8 +123,7 @@ class Planner:
             search, spec = self.state.search, self.state.spec
             assert search is not None, "a search has more"
             assert spec.search is not None, "a study with a search"
-            drawn = spec.search.startup - len(search.study.trials)  # these learn from nothing
-            most = min(max(drawn, ceil(spec.search.trials / ROUNDS)), ceil(search.left / room))
+            most = min(max(search.draws_left, ceil(spec.search.trials / ROUNDS)), ceil(search.left / room))
             self._suggested = search.ask(max(1, min(most, spec.budget.cohort or most)))
             # What is a row too is run as such, and told to the search when it ends.
             known = self.running | self._rows.keys()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from study.nouns.promised import PlannedRun
 from study.nouns.spec import StudySpec
 from study.planning.completing import complete, metric_of
+from study.planning.goals import goals_of
 from study.planning.offered import Offered
 from study.planning.plan import check_devices, expand, teachers
 from study.planning.search_space import around
@@ -27,6 +28,7 @@ def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
     needed = [run.config for run in teachers(asked, offered.resolve)]
     configs = [run.config for run in asked]
     metric_of(spec, configs, offered)
+    goals_of(spec, offered)
     if spec.budget.gpus_per_trial is not None:  # else the nodes decide
         check_devices(spec.budget, [*configs, *needed])
     for teacher in needed:
@@ -40,4 +42,5 @@ def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
         how = f"seed {row.base.seed}, {row.base.training.epochs} epochs, weight {start:g}, then {low:g} to {high:g}"
         yield f"and {spec.tuning.trials} tuning runs of {label}: {how}"
     if spec.search:
-        yield f"and {spec.search.trials} runs chosen by Optuna among {', '.join(spec.search.space or ())}"
+        keys, sampler = ", ".join(spec.search.space or ()), spec.search.sampler
+        yield f"and {spec.search.trials} runs chosen by Optuna ({sampler}) among {keys}"

@@ -118,9 +118,10 @@ def _search_differs(old: StudySpec, before: Plan, new: StudySpec, now: Plan) -> 
         return "its search is gone"
     if new.search.trials < old.search.trials:
         return f"search.trials was {old.search.trials} and is now {new.search.trials}"
-    spaces = [study.search.model_dump(mode="json")["space"] for study in (old, new) if study.search]
-    if spaces[0] != spaces[1]:
-        return f"search.space.{_differs(*spaces)}"
+    before_, now_ = (study.search.model_dump(mode="json") for study in (old, new) if study.search)
+    for name in ("space", "objectives", "constraints"):
+        if before_[name] != now_[name]:
+            return _differs(before_[name], now_[name], f"search.{name}")
     bases = [searched_around(plan) for plan in (before, now)]
     if bases[0] and bases[1] and bases[0].key != bases[1].key:
         return f"of the searched run {_differs(bases[0].identity(), bases[1].identity())}"

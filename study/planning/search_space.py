@@ -10,10 +10,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, unknown_name
-from study.nouns.overrides import override
+from study.nouns.overrides import override, value_at
 from study.nouns.parameters import Range
 from study.nouns.promised import PlannedRun
 from study.nouns.spec import StudySpec
@@ -37,9 +38,31 @@ def suggest(trial: optuna.trial.BaseTrial, space: Space, base: TrialConfig) -> d
     content = base.model_dump(mode="json")
     for key in _in_order(space):
         conditions = space[key].when.items()
-        if all((changes[other] if other in changes else _at(content, other)) == value for other, value in conditions):
+        if all(
+            (changes[other] if other in changes else value_at(content, other)) == value for other, value in conditions
+        ):
             changes[key] = _asked(trial, key, space[key])
     return changes
+
+
+def values_of(config: TrialConfig, space: Space) -> dict[str, Any]:
+    """A run's own values as answers to Optuna, without those that lie outside their ranges.
+
+    Args:
+        config: a resolved run.
+        space: a checked space.
+    """
+    content = config.model_dump(mode="json")
+    values = {key: value_at(content, key) for key in space}
+    return {key: _written(space[key], value) for key, value in values.items() if _holds(space[key], value)}
+
+
+def distributions_of(space: Space) -> dict[str, BaseDistribution]:
+    """Every range as Optuna knows it, whatever its conditions."""
+    trial = optuna.trial.FixedTrial({key: _written(range_, _ends(range_)[0]) for key, range_ in space.items()})
+    for key, range_ in space.items():
+        _asked(trial, key, range_)
+    return trial.distributions
 
 
 def around(spec: StudySpec, seed: int, resolve: Resolve) -> list[PlannedRun]:
@@ -80,7 +103,7 @@ def _check(space: Space, base: TrialConfig) -> None:
         for other, value in range_.when.items():
             if other not in known:
                 raise unknown_name(f"key in the condition of search.space {key},", other, known)
-            possible = _holds(space[other], value) if other in space else _at(content, other) == value
+            possible = _holds(space[other], value) if other in space else value_at(content, other) == value
             if not possible:
                 raise InputError(f"search.space of {key}: it is never searched, as {other} is never {value!r}")
     _in_order(space)
@@ -97,12 +120,23 @@ def _in_order(space: Space) -> list[str]:
 
 def _asked(trial: optuna.trial.BaseTrial, key: str, range_: Range) -> Any:
     if range_.choices is not None:
-        if all(isinstance(choice, str | int | float | None) for choice in range_.choices):
-            return trial.suggest_categorical(key, range_.choices)
-        return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in range_.choices]))
+        answer = trial.suggest_categorical(key, [_written(range_, choice) for choice in range_.choices])
+        return answer if _is_plain(range_) else json.loads(answer)
     low, high = _ends(range_)
     ask = trial.suggest_int if range_.integer else trial.suggest_float
     return ask(key, low, high, log=range_.log)
+
+
+def _is_plain(range_: Range) -> bool:
+    """Whether Optuna can keep the values of a range as they are: it knows no lists and no maps."""
+    return all(isinstance(choice, str | int | float | None) for choice in range_.choices or ())
+
+
+def _written(range_: Range, value: Any) -> Any:
+    """A value of a range as Optuna keeps it: of equal choices, such as 1 and 1.0, the one that stands there."""
+    return (
+        value if _is_plain(range_) else json.dumps(next(choice for choice in range_.choices or () if choice == value))
+    )
 
 
 def _corners(space: Space, base: TrialConfig) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -111,8 +145,7 @@ def _corners(space: Space, base: TrialConfig) -> Iterator[tuple[str, dict[str, A
         for value in _ends(range_):
             yield key, {**_required(space, key), key: value}
     for end in (0, -1):
-        values = {key: _ends(range_)[end] for key, range_ in space.items()}
-        written = {key: json.dumps(value) if isinstance(value, list) else value for key, value in values.items()}
+        written = {key: _written(range_, _ends(range_)[end]) for key, range_ in space.items()}
         yield "all keys together", suggest(optuna.trial.FixedTrial(written), space, base)
 
 
@@ -136,7 +169,7 @@ def _holds(range_: Range, value: Any) -> bool:
     if range_.choices is not None:
         return value in range_.choices
     low, high = _ends(range_)
-    return isinstance(value, int | float) and low <= value <= high
+    return isinstance(value, int | float) and low <= value <= high and (not range_.integer or value == int(value))
 
 
 def _keys(content: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -144,10 +177,3 @@ def _keys(content: dict[str, Any], above: str = "") -> Iterator[str]:
         yield f"{above}{name}"
         if isinstance(value, dict):
             yield from _keys(value, f"{above}{name}.")
-
-
-def _at(content: dict[str, Any], key: str) -> Any:
-    place: Any = content
-    for name in key.split("."):
-        place = place.get(name) if isinstance(place, dict) else None
-    return place

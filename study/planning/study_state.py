@@ -11,10 +11,12 @@ from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.completing import complete, metric_of
+from study.planning.goals import goals_of
 from study.planning.missing import finished, still_to_run
 from study.planning.offered import Offered
 from study.planning.optuna_search import Search, open_search, promised
 from study.planning.plan import check_devices, expand, teachers
+from study.planning.rating import rate
 from study.planning.same_study import searched_around
 from study.planning.search_space import around
 from study.planning.weight_tuning import Tuning, read, retry, rows
@@ -57,6 +59,7 @@ class StudyState:
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
         asked = [*self.points, *tuned, *self.searched]
         self.metric = metric_of(self.spec, [run.config for run in asked], offered)
+        self.goals = goals_of(self.spec, offered)
         self.needed = teachers(asked, offered.resolve)
         self.search: Search | None = None
         self.configs = [run.config for run in [*asked, *self.needed]]
@@ -98,9 +101,14 @@ class StudyState:
         retry(self.tunings, self.files)
         self.read()
         self.adopt()
-        if self.searched:
-            self.search = open_search(self.spec, self.searched[0].config, self.metric, self.files, self.offered.resolve)
+        if self.goals is not None:
+            self.search = open_search(self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve)
         self.files.write_plan(self.plan())
+
+    def rate(self) -> None:
+        """Keep how much each searched value mattered so far."""
+        if self.search is not None:
+            rate(self.search.study).write(self.files.importances_json)
 
     def missing(self) -> dict[str, int]:
         """How many runs this launch has to do, by what they are; nothing that needs none."""

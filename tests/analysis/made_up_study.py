@@ -14,6 +14,7 @@ import numpy as np
 
 from study.nouns.claims import Claim
 from study.nouns.config import TeacherConfig, TrainingConfig, TrialConfig
+from study.nouns.importances import Importance, Importances
 from study.nouns.metrics import Metric
 from study.nouns.overrides import override
 from study.nouns.parameters import Called
@@ -82,7 +83,9 @@ def spec(seeds: tuple[int, ...] = (0, 1), trials: int = 12, **changes: Any) -> S
 
 def whole(**changes: Any) -> StudySpec:
     """A question to which every table and figure has something to say."""
-    return spec(points=(*POINTS, *METHODS, *SMALL), claims=CLAIMS, **changes)
+    search = SearchSpec(trials=12, objectives=("mAP/3d/moderate", "gflops"), constraints={"gflops": 9.5})
+    points = (*POINTS, *METHODS, *SMALL)
+    return spec(**({"points": points, "claims": CLAIMS, "search": search} | changes))
 
 
 @cache
@@ -149,16 +152,36 @@ def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12)
     for point in asked.points:
         made += [record(config, point.label, status, "tuning") for config, status in _tries(asked, point)]
     for trial in range(search):
-        made.append(record(_searched(trial), "search", "failed" if trial == 3 else "finished", "search"))
+        status, facts = "failed" if trial == 3 else "finished", {"gflops": 8.0 + (5 * trial) % 12 / 6}
+        made.append(record(_searched(trial), "search", status, "search", facts=facts))
     return made
 
 
-def write(results: Path, asked: StudySpec, kept: list[RunRecord], promised: tuple[Promise, ...] = ()) -> Path:
+IMPORTANCES = Importances(
+    trials=11,
+    best=5,
+    values=(
+        Importance(key="parameters.neighbors", median=0.75, low=0.3, high=0.9, n=11),
+        Importance(key="parameters.samples", median=0.25, low=0.1, high=0.4, n=11),
+    ),
+)
+"""What the launch of that search left."""
+
+
+def write(
+    results: Path,
+    asked: StudySpec,
+    kept: list[RunRecord],
+    promised: tuple[Promise, ...] = (),
+    importances: Importances | None = None,
+) -> Path:
     """The study's folder as `run` leaves it."""
     files = StudyFiles(results, asked.name)
     files.write_study(asked)
     files.write_plan(Plan(runs=tuple(run for _, run in planned(asked)), promised=promised))
     files.records.mkdir(parents=True, exist_ok=True)
+    if importances is not None:
+        importances.write(files.importances_json)
     for one in kept:
         (files.teachers() if one.config.method == "teacher" else files).write(one)
     return files.root

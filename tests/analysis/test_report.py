@@ -55,7 +55,8 @@ def test_the_report_holds_every_table_and_figure(study_folder):
 
 def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
     asked = made_up.whole()
-    folder = report.write([made_up.write(tmp_path, asked, made_up.records(asked))]).parent
+    written = made_up.write(tmp_path, asked, made_up.records(asked), importances=made_up.IMPORTANCES)
+    folder = report.write([written]).parent
     for kind, parts, ends in (
         ("tables", listing.tables(), ("csv", "md", "tex")), ("figures", listing.figures(), ("csv", "pdf", "png"))
     ):  # fmt: skip
@@ -71,7 +72,8 @@ def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(s
     ]  # fmt: skip
     (line,) = re.findall(r"<p.*Left out.*</p>", page)
     assert re.findall(r"<span[^>]*>(.*?)</span>", line) == [
-        "How the methods compare", "How small the detectors get", "Gain of each method"
+        "How the methods compare", "How small the detectors get", "The front of the search", "Gain of each method",
+        "Which searched values mattered",
     ]  # fmt: skip
     assert page.index(line) > page.index("<h2>Where this comes from")
     assert comparison.EMPTY in line

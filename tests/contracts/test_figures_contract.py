@@ -20,7 +20,8 @@ ALL = listing.tables() | listing.figures()
 
 def _full() -> Results:
     asked = made_up.whole()
-    return tidy((asked,), made_up.records(asked, fail=("LD", "crd", "LD + RL 16x")), made_up.planned(asked))
+    kept = made_up.records(asked, fail=("LD", "crd", "LD + RL 16x"))
+    return tidy((asked,), kept, made_up.planned(asked), importances={asked.name: made_up.IMPORTANCES})
 
 
 def _single() -> Results:

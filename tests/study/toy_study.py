@@ -58,6 +58,16 @@ def train(tune_config: dict[str, Any]) -> None:
         train_one(one)
 
 
+def height(wants: dict[str, Any]) -> float:
+    """The parabola over K and N; at most 50."""
+    return 50 - ((wants["neighbors"] or 20) - 20) ** 2 / 100 - (wants["samples"] - 400) ** 2 / 1e5
+
+
+def gflops(wants: dict[str, Any]) -> float:
+    """What the toy costs: the more samples, the more."""
+    return wants["samples"] / 100
+
+
 def train_one(assigned: Assignment) -> None:
     """One run: every epoch leaves a checkpoint (a number) and a line in the log of epochs really trained."""
     config, files, label, role, _ = assigned
@@ -66,6 +76,7 @@ def train_one(assigned: Assignment) -> None:
     wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
     facts = {"pid": float(os.getpid()), "threads": float(os.environ.get("OMP_NUM_THREADS", "0"))}
     facts["sees_gpus"] = float(os.environ.get("CUDA_VISIBLE_DEVICES") != "")
+    facts["gflops"] = gflops(wants)
     epochs = config.training.epochs
     checkpoint = folder / "checkpoint"
     try:
@@ -79,13 +90,7 @@ def train_one(assigned: Assignment) -> None:
             checkpoint.write_text(str(epoch + 1))
             if wants.get("kill") and epoch == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            value = (
-                50
-                - ((wants["neighbors"] or 20) - 20) ** 2 / 100
-                - (wants["samples"] - 400) ** 2 / 1e5
-                - 1 / (epoch + 1)
-            )
-            metrics = {METRIC: value}
+            metrics = {METRIC: height(wants) - 1 / (epoch + 1)}
             if epoch + 1 == epochs:
                 files.checkpoint(config.key).write_text("a detector")
                 write(files, config, label, role, status="finished", metrics=metrics, facts=facts)

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from toy_study import METRIC, run, toy
 
 from study.nouns.errors import InputError
+from study.nouns.importances import Importances
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from study.planning.same_study import only_driver
@@ -50,6 +51,16 @@ def test_a_study_leaves_one_record_per_run_and_goes_on_after_a_failure(troubled)
     _, files, outcome, _ = troubled
     assert (outcome.finished, outcome.failed, outcome.stopped) == (5, 1, None)
     assert sorted(record.label for record in files.all()) == ["bad", "good", "killed once", *["search"] * 3]
+
+
+def test_a_launch_says_how_much_the_searched_values_mattered_or_that_it_cannot(troubled):
+    _, files, _, _ = troubled
+    rated = Importances.read(files.importances_json)
+    assert rated is not None
+    assert rated.trials == 3
+    assert {(value.key, value.median, value.n) for value in rated.values} == {
+        ("parameters.neighbors", None, 3), ("parameters.samples", None, 3)
+    }  # fmt: skip
 
 
 def test_the_plan_holds_every_row_and_teacher_under_its_final_key(troubled):

@@ -8,6 +8,7 @@ from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.completing import complete
+from study.planning.goals import Goals
 from study.planning.optuna_search import REFUSED, Search, open_search
 
 SIZES = {"parameters.samples": {"choices": [100, 200]}}
@@ -16,7 +17,7 @@ SIZES = {"parameters.samples": {"choices": [100, 200]}}
 def opened(tmp_path, ranges: dict, trials: int = 4, resolved=resolve, metric=DECLARED[0]) -> Search:
     spec = complete(toy(points=[], search={"trials": trials, "startup": 2, "space": ranges}), OFFERED)
     base = resolve(spec.base.model_copy(update={"seed": 0}))
-    return open_search(spec, base, metric, StudyFiles(tmp_path, "toy"), resolved)
+    return open_search(spec, base, Goals((metric,)), StudyFiles(tmp_path, "toy"), resolved)
 
 
 def keep(suggestion: Assignment, role: str = "search") -> None:

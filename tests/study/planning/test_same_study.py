@@ -54,7 +54,7 @@ def test_a_study_may_grow(tmp_path):
         {"base.training.workers": 1},
         {"base.teacher.minimum": 3.0},
         {"question": "Why?"},
-        {"search": {"trials": 9, "startup": 2}},
+        {"search": {"trials": 9, "startup": 2, "sampler": "gp", "warm_start": True}},
     ],
     ids=str,
 )
@@ -76,6 +76,8 @@ def test_what_decides_no_result_may_change(tmp_path, change):
         ({"points": [*POINTS, {**TUNED[-1], "tune": [0.1, 1, 20]}]}, "of the point 'm' tune was (0.1, 1.0, 10.0)"),
         ({"search": None}, "its search is gone"),
         ({"search.trials": 3}, "search.trials was 8 and is now 3"),
+        ({"search.objectives": ["mAP/3d/moderate", "gflops"]}, "search.objectives was [] and is now ['mAP/3d/mod"),
+        ({"search.constraints": {"gflops": 3.0}}, "search.constraints.gflops was None and is now 3.0"),
         ({"search.space": {"parameters.samples": {"low": 100, "high": 900}}}, "search.space.parameters.neighbors was"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
