@@ -43,6 +43,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
     ]
     if summary["published"].notna().any():
         columns.append(Column("Paper", lambda row: number(row["published"], sign=True)))
+    if summary["source"].ne("").any():
         columns.append(Column("Source", lambda row: row["source"] or DASH))
     if summary["diverged"].ne("").any():
         columns.append(Column("Diverged", lambda row: row["diverged"] or DASH))
