@@ -273,14 +273,17 @@ def _promised(state: Any) -> str:
 
 
 def _report(folders: list[Path], into: Path | None = None, as_json: bool = False) -> None:
-    from analysis.report import write
+    from analysis import report
+    from analysis.study_folders import load
 
-    page = write(folders, into)
+    results = load(folders)
+    page = report.lay_out(results, into or report.beside(folders))
     if not as_json:
         print(f"report: {page}")
         return
     files = {kind: [str(path) for path in sorted((page.parent / kind).iterdir())] for kind in ("tables", "figures")}
-    print(json.dumps({"report": str(page), **files}, indent=1))
+    claims = {name: answers.model_dump(mode="json") for name, answers in results.answers.items()}
+    print(json.dumps({"report": str(page), **files, "claims": claims}, indent=1))
 
 
 def main() -> NoReturn:

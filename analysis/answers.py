@@ -1,15 +1,21 @@
-"""The answer in a few sentences, computed from the runs, with what the number of seeds allows to be said."""
+"""The answer in a few sentences, computed from the runs, with what the number of seeds allows to be said.
 
-from collections.abc import Iterator
+Of a study that makes claims these are their verdicts. What is said of single rows of other studies is not corrected for
+many comparisons, so it is not said beside verdicts that are.
+"""
+
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from analysis.claim_notes import share
 from analysis.declarations import better_sign
 from analysis.fronts import column_of, judged
 from analysis.intervals import Spread, paired_differences, spread
 from analysis.results import Results
 from analysis.teachers import teachers_above
 from analysis.wording import flag, listed, missing_sentence, number
+from study.evidence.statements import Answers
 from study.nouns.config import UNDISTILLED
 from study.nouns.metrics import Metric
 
@@ -24,7 +30,7 @@ def sentences(results: Results) -> list[str]:
     said = []
     for study in results.studies:
         prefix = f"{study.specs[0].name}: " if len(results.studies) > 1 else ""
-        said += [prefix + text for text in _of_study(study)]
+        said += [prefix + text for text in [*_claims(study.answers), *_of_study(study)]]
     expected = len(results.runs)
     missing = expected - len(results.finished)
     return [*said, missing_sentence(missing, expected)] if expected else ["Nothing has been run yet."]
@@ -40,6 +46,16 @@ def verdict(change: Spread) -> str:
     return f"{interval}, includes zero: no difference shown"
 
 
+def _claims(told: Mapping[str, Answers]) -> Iterator[str]:
+    """The verdict of every claim, with how many claims share which error."""
+    for answers in told.values():
+        for answer in answers.claims:
+            later = answer.claim.exploratory
+            count = sum(other.claim.exploratory is later for other in answers.claims)
+            claims = f"{'exploratory ' if later else ''}claim{'' if count == 1 else 's'}"
+            yield f"{answer.text}: {answer.sentence}; {count} {claims}, error ≤ {share(answers.alpha)}."
+
+
 def _of_study(study: Results) -> Iterator[str]:
     runs = study.runs[(study.runs["role"] != "tuning") & (study.runs["method"] != "teacher")]
     if runs["setting"].nunique() > 1:  # a search may have tried many in which nothing else was asked
@@ -49,7 +65,8 @@ def _of_study(study: Results) -> Iterator[str]:
         several = runs["setting"].nunique() > 1
         where = f"{first['detector']} {first['compression']:g}x on {first['dataset']}: " if several else ""
         finished = group[group["status"] == "finished"]
-        for part in (_gap(study, group), _order(study, finished), _rows(study, finished)):
+        rows = [] if study.answers else [*_order(study, finished), *_rows(study, finished)]
+        for part in (_gap(study, group), rows):
             yield from (where + text for text in part)
     yield from _search(study)
 

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
+from analysis.claim_notes import notes
 from analysis.provenance import origins
 from analysis.results import Results
 from analysis.study_folders import load
-from analysis.wording import with_unit
+from analysis.wording import count, with_unit
 
 ROWS_ON_THE_PAGE = 500
 """Longer tables are cut on the page (never in their files), and say so."""
@@ -26,6 +27,8 @@ ROWS_ON_THE_PAGE = 500
 
 FIRST, LAST = ("comparison", "compression", "ablation"), ("failures", "runs")
 """Tables before the figures, and at the end."""
+CLAIMS, CLAIM_FIGURES = "claimed", ("claim_intervals", "claim_looks")
+"""What comes before everything else where a study makes claims: a table, its picture, and how it came to that."""
 
 
 class Part(NamedTuple):
@@ -50,8 +53,17 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
         InputError: a folder is not a study's.
     """
     results = load(study_folders)
+    return lay_out(results, into or beside(study_folders))
+
+
+def beside(study_folders: list[Path]) -> Path:
+    """Where a report goes if nobody says where: into the only study, or beside several."""
     first = Path(study_folders[0]).absolute()
-    folder = into or (first if len(study_folders) == 1 else first.parent) / "report"
+    return (first if len(study_folders) == 1 else first.parent) / "report"
+
+
+def lay_out(results: Results, folder: Path) -> Path:
+    """Write the report of results into a folder; returns the path of index.html."""
     for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     tables = {name: _table(module, name, results, folder) for name, module in listing.tables().items()}
@@ -59,12 +71,17 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
     answer = page.bullets(sentences(results), "answer")
     if results.unreadable:
         answer += page.note(
-            f"{_count(len(results.unreadable), 'record')} could not be read and left out (listed below).", True
+            f"{count(len(results.unreadable), 'record')} could not be read and left out (listed below).", True
         )
     ends = [tables.pop(name) for name in LAST]
     begins = [tables.pop(name) for name in FIRST]
+    claims, picture, decided = tables.pop(CLAIMS), *(figures.pop(name) for name in CLAIM_FIGURES)
     parts = [*begins, *figures.values(), *tables.values(), *ends]
     sections = [("Answer", answer), *((part.title, part.body) for part in parts if part.body)]
+    if results.answers:
+        said = page.bullets(notes(results))
+        sections = [(claims.title, claims.body + picture.body), (decided.title, decided.body + said), *sections]
+        parts = [picture, decided, *parts]
     absent = {part.title: part.why_empty for part in parts if not part.body}
     sections.append(("Where this comes from", _provenance(results) + page.left_out(absent)))
     title = "Study: " + ", ".join(spec.name for spec in results.specs)
@@ -114,7 +131,8 @@ def _question(results: Results) -> str:
     for study in results.studies:
         spec = study.specs[0]
         text += f'<p class="question">{html.escape(spec.question)}</p>\n'
-        asked = [f"{_count(len(spec.points), 'fixed row')} on {_count(len(spec.seeds), 'seed')}"] if spec.points else []
+        seeds = f"{'up to ' if spec.claims else ''}{count(len(spec.seeds), 'seed')}"
+        asked = [f"{count(len(spec.points), 'fixed row')} on {seeds}"] if spec.points else []
         if spec.search is not None:
             found = (study.runs["role"] == "search").sum()
             asked.append(f"a search of {spec.search.trials} trials ({found} distinct runs recorded)")
@@ -136,7 +154,3 @@ def _provenance(results: Results) -> str:
     if results.unreadable:
         body += page.note("Records that could not be read:", True) + page.bullets(list(results.unreadable))
     return body
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

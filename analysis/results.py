@@ -23,6 +23,8 @@ from analysis.declarations import merged_metrics, merged_names, undeclared
 from analysis.not_run import not_run, unasked
 from analysis.row_names import ROWS, row_names
 from analysis.run_columns import COST, epoch_table, run_row
+from study.evidence.statements import Answers
+from study.evidence.told import told
 from study.nouns.importances import Importances
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
@@ -50,7 +52,8 @@ class Results:
 
     `declared` and `called` are those of each record; `held` says by study and key what each study calls its runs, and
     `runs` calls a run that several share as the first of them does. `retried` holds seconds and devices of attempts
-    that failed before another one, `importances` how much the values of each study's search mattered.
+    that failed before another one, `importances` how much the values of each study's search mattered, `answers` what
+    may be said of the claims of each study that makes some, both by its name.
     """
 
     specs: tuple[StudySpec, ...]
@@ -62,6 +65,7 @@ class Results:
     retried: pd.DataFrame
     unreadable: tuple[str, ...] = ()
     importances: Mapping[str, Importances] = field(default_factory=dict)
+    answers: Mapping[str, Answers] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -128,6 +132,7 @@ class Results:
             epochs=self.epochs[self.epochs["key"].isin(keys)],
             declared={key: value for key, value in self.declared.items() if key in keys},
             called={key: value for key, value in self.called.items() if key in keys},
+            answers={spec.name: self.answers[spec.name] for spec in specs if spec.claims},
         )
 
 
@@ -153,7 +158,7 @@ def tidy(
         promised: study and what is left of each promise of runs that nobody has asked for yet.
         importances: by study, of what its search varied.
     """
-    kept = sorted(records, key=lambda record: record.key)
+    kept, planned = sorted(records, key=lambda record: record.key), list(planned)
     missing = [*not_run(planned, [record.key for record in kept]), *unasked(promised)]
     searched = dict.fromkeys(key for spec in specs if spec.search for key in spec.search.space or ())
     runs = pd.DataFrame([*(run_row(record, searched) for record in kept), *missing])
@@ -175,8 +180,14 @@ def tidy(
         retried=attempts,
         unreadable=unreadable,
         importances=importances,
+        answers={spec.name: _answers(spec, planned, kept) for spec in specs if spec.claims},
     )
 
 
 def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.sort_values(["study", "label", "seed", "key"], kind="stable", ignore_index=True)
+
+
+def _answers(spec: StudySpec, planned: list[tuple[str, PlannedRun]], records: list[RunRecord]) -> Answers:
+    by_key = {record.key: record for record in records}
+    return told(spec, [run for study, run in planned if study == spec.name], by_key.get)

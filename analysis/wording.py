@@ -23,6 +23,11 @@ def listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def count(number: int, thing: str) -> str:
+    """`1 run`; `2 runs`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def flag(value: Any) -> bool | None:
     """A switch out of a table column: true, false, or None where it was not recorded."""
     return None if pd.isna(value) else bool(value)

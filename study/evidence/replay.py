@@ -65,12 +65,12 @@ def begin(
 
 
 def waves_of(runs: list[PlannedRun]) -> list[list[PlannedRun]]:
-    """The waves of a plan, in their order."""
+    """The waves of a plan, in their order; of a study whose claims came after its runs, all of these together."""
     waves: dict[int, list[PlannedRun]] = defaultdict(list)
     for run in runs:
         if run.wave is not None:
             waves[run.wave].append(run)
-    return [waves[number] for number in sorted(waves)]
+    return [waves[number] for number in sorted(waves)] or ([runs] if runs else [])
 
 
 def add_waves(evidence: Evidence, waves: list[list[PlannedRun]], ended: Ended, spec: StudySpec, metric: Metric) -> None:

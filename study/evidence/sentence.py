@@ -27,19 +27,22 @@ def sentence(claim: Claim, verdict: Verdict, at: Estimated, undecided: Mapping[s
         claim: what was claimed.
         verdict: what may be said.
         at: the difference that it hangs on.
-        undecided: of an open claim: `given_up`, `chance` and `seeds_needed`.
+        undecided: of an open claim: `given_up`, `chance`, `seeds_needed` and `cannot`.
         cap: the most seeds there are.
     """
     if at.estimate is None:
-        return f"undecided: {at.n} common {_seeds(at.n)} so far"
-    numbers = f"{signed(at.estimate)} (95 % {signed(at.low)} to {signed(at.high)}, valid at any stop"
-    text = f"{shown(claim, verdict.word)}: {numbers}; {at.n} {_seeds(at.n)})"
-    if verdict.word is Word.UNDECIDED:
-        text += f"; {_what_it_would_take(undecided, cap)}"
+        text = f"undecided: {at.n} common {_plural('seed', at.n)} so far"
+    else:
+        numbers = f"{signed(at.estimate)} (95 % {signed(at.low)} to {signed(at.high)}, valid at any stop"
+        text = f"{shown(claim, verdict.word)}: {numbers}; {at.n} {_plural('seed', at.n)})"
+        if verdict.word is Word.UNDECIDED and not undecided.get("cannot"):
+            text += f"; {_what_it_would_take(undecided, cap)}"
     if verdict.later is not None:
         text += f"; later {shown(claim, verdict.later)} too"
     if verdict.diverged:
-        text += "; " + ", ".join(f"{count} runs of {row} diverged" for row, count in verdict.diverged.items())
+        text += "; " + ", ".join(f"{n} {_plural('run', n)} of {row} diverged" for row, n in verdict.diverged.items())
+    if cannot := undecided.get("cannot"):
+        text += f", so {' and '.join(f'“{shown(claim, word)}”' for word in cannot)} cannot be said any more"
     return text
 
 
@@ -71,5 +74,5 @@ def _what_it_would_take(undecided: Mapping[str, Any], cap: int) -> str:
     return f"about {undecided['seeds_needed']} seeds would answer it if the means stayed"
 
 
-def _seeds(n: int) -> str:
-    return "seed" if n == 1 else "seeds"
+def _plural(thing: str, n: int) -> str:
+    return thing if n == 1 else f"{thing}s"

@@ -62,8 +62,11 @@ class Answer(Frozen):
     chance: float | None = None
     """Undecided: the chance that more seeds within the cap answer it."""
     given_up: bool = False
+    """It waits, as that chance is small; not said where all seeds have run."""
     seeds_needed: int | None = None
     """Undecided: how many seeds it would take if the means stayed; None where no number would do."""
+    cannot: tuple[Word, ...] = ()
+    """Undecided: what cannot be said of it any more, because runs diverged."""
 
 
 class Noise(Frozen):
@@ -119,8 +122,11 @@ def _answer(evidence: Evidence, next_seeds: NextSeeds, number: int) -> Answer:
     undecided: dict[str, object] = {}
     if verdict.word is Word.UNDECIDED:
         chance, needed = next_seeds.chance(number), next_seeds.seeds_needed(number)
-        undecided = {"chance": chance, "seeds_needed": None if math.isinf(needed) or not sizes else math.ceil(needed)}
-        undecided["given_up"] = chance < next_seeds.give_up_below
+        cannot = tuple(word for word in (Word.SUPPORTED, Word.LESS) if evidence.spoiled(number, word))
+        hopeless = math.isinf(needed) or not sizes or cannot
+        seeds = None if hopeless else max(math.ceil(needed), differences[deciding].n + 1)
+        undecided = {"chance": chance, "seeds_needed": seeds, "cannot": cannot}
+        undecided["given_up"] = chance < next_seeds.give_up_below and differences[deciding].n < next_seeds.cap
     return Answer(
         claim=one.claim, text=one.claim.text(), verdict=verdict.word, level=one.level, wave=verdict.wave,
         sentence=sentence(one.claim, verdict, differences[deciding], undecided, evidence.readings.looks[-1]),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from study.nouns.claims import Claim
 from study.nouns.config import TeacherConfig, TrainingConfig, TrialConfig
 from study.nouns.importances import Importance, Importances
 from study.nouns.metrics import Metric
@@ -56,6 +57,15 @@ SMALL = (
     Point(label="LD + RL 16x", set={"detector.compression": 16}),
 )
 
+CLAIMS = (
+    Claim(row="LD + RL", over=("student",), value=3.4, published=3.4, source="Table 5"),
+    Claim(row="RL", over=("student",)),
+    Claim(kind="best", row="LD + RL", over=("RL", "crd")),
+    Claim(kind="same", row="RL", over=("PD, no switch",)),
+    Claim(kind="teacher", row="LD"),
+    Claim(row="fitnet", over=("student",), exploratory=True),
+)
+
 
 def spec(seeds: tuple[int, ...] = (0, 1), trials: int = 12, **changes: Any) -> StudySpec:
     """The question of the made-up study."""
@@ -74,7 +84,8 @@ def spec(seeds: tuple[int, ...] = (0, 1), trials: int = 12, **changes: Any) -> S
 def whole(**changes: Any) -> StudySpec:
     """A question to which every table and figure has something to say."""
     search = SearchSpec(trials=12, objectives=("mAP/3d/moderate", "gflops"), constraints={"gflops": 9.5})
-    return spec(**({"points": (*POINTS, *METHODS, *SMALL), "search": search} | changes))
+    points = (*POINTS, *METHODS, *SMALL)
+    return spec(**({"points": points, "claims": CLAIMS, "search": search} | changes))
 
 
 @cache
@@ -124,8 +135,12 @@ def record(
 
 
 def planned(asked: StudySpec) -> list[tuple[str, PlannedRun]]:
-    """The study and every fixed row of it on every seed."""
-    return [(asked.name, run) for run in expand(asked, lambda config: config)]
+    """The study and every fixed row of it on every seed; with claims two seeds first, then one in every wave."""
+    runs = expand(asked, lambda config: config)
+    if asked.claims:
+        waves = {seed: max(1, place) for place, seed in enumerate(asked.seeds)}
+        runs = [run.model_copy(update={"wave": waves[run.config.seed]}) for run in runs]
+    return [(asked.name, run) for run in runs]
 
 
 def records(asked: StudySpec, fail: tuple[str, ...] = ("LD",), search: int = 12) -> list[RunRecord]:

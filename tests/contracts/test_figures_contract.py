@@ -21,7 +21,7 @@ ALL = listing.tables() | listing.figures()
 def _full() -> Results:
     asked = made_up.whole()
     kept = made_up.records(asked, fail=("LD", "crd", "LD + RL 16x"))
-    return tidy((asked,), kept, importances={asked.name: made_up.IMPORTANCES})
+    return tidy((asked,), kept, made_up.planned(asked), importances={asked.name: made_up.IMPORTANCES})
 
 
 def _single() -> Results:
@@ -75,8 +75,8 @@ def test_no_data_make_an_empty_summary_and_a_reason(part):
 
 def test_the_same_data_in_another_order_make_the_same_csv(part):
     asked = made_up.whole()
-    kept = made_up.records(asked)
-    texts = {rendering.to_csv(part.summarize(tidy((asked,), order))) for order in (kept, kept[::-1])}
+    kept, runs = made_up.records(asked), made_up.planned(asked)
+    texts = {rendering.to_csv(part.summarize(tidy((asked,), order, runs))) for order in (kept, kept[::-1])}
     assert len(texts) == 1
 
 
