@@ -34,7 +34,7 @@ from study.planning.offered import Offered
 from study.planning.plan import check_devices
 from study.planning.planner import Kind, Planner
 from study.planning.same_study import check, only_driver
-from study.planning.study_state import Outcome, StudyState
+from study.planning.study_state import WAVE, Outcome, StudyState
 
 
 def launch(
@@ -120,11 +120,16 @@ class _Loop:
             return None
         counts = (f"{count} {what}{'s' * (count != 1)}" for what, count in missing.items())
         self.say(f"to run: {', '.join(counts)}")
-        progress = Progress(sum(missing.values()), self.metric.name, self.say, self.state.offered.called)
+        known = sum(count for what, count in missing.items() if what != WAVE)
+        progress = Progress(known, self.metric.name, self.say, self.state.offered.called)
         clock = Clock(self.files, self.budget.hours)
-        planner = Planner(self.state, force=self.force, say=self.say, given_up=progress.give_up)
+        room = Room(self.needs, self.budget.concurrent)
+        planner = Planner(
+            self.state, force=self.force, say=self.say, given_up=progress.give_up, promised=progress.expect,
+            places=lambda: room.places("student"),
+        )  # fmt: skip
         try:
-            self._tune(planner, [Guard(clock, self.watch, self.say)], progress)
+            self._tune(planner, room, [Guard(clock, self.watch, self.say)], progress)
         except KeyboardInterrupt:
             return "interrupted"
         except TimeIsUpError:
@@ -135,10 +140,9 @@ class _Loop:
             clock.keep(at_once=True)
             self.state.keep()
         self.say(progress.summary())
-        return next(iter(planner.unfit.values()), None)
+        return planner.stopped
 
-    def _tune(self, planner: Planner, guards: list[Callback], progress: Progress) -> None:
-        room = Room(self.needs, self.budget.concurrent)
+    def _tune(self, planner: Planner, room: Room, guards: list[Callback], progress: Progress) -> None:
         needs_of = partial(_placed, self.needs)
         tuner = tune.Tuner(
             tune.with_resources(recorded(self.state.offered.trainable), needs_of),

@@ -119,6 +119,10 @@ class Progress(Callback):
         names = ", ".join(self._name(one) for one in self._open.get(trial.trial_id, {}).values())
         self._line(f"{names}: the process died; it is started again")
 
+    def expect(self, more: int) -> None:
+        """There are more runs to do than were known."""
+        self.total += more
+
     def give_up(self, assigned: Assignment, reason: str) -> None:
         """A run fails without having been started."""
         self.done += 1

@@ -62,8 +62,8 @@ class NextSeeds:
                 are paid once. Else the cheapest claims alone are served.
         """
         if not self.readings.wave:
-            rows = self.readings.settings
-            first = [(row, seed) for seed in self.readings.seeds[: self.readings.looks[0]] for row in rows]
+            seeds = self.readings.seeds[: self.readings.looks[0]]
+            first = [(row, seed) for seed in seeds for row in self.readings.settings if not self.readings.count(row)]
             return first if most is None or len(first) <= most else []
         wave: dict[Run, None] = {}
         order = self.open

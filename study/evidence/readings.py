@@ -69,7 +69,7 @@ class Readings:
         seeds: Sequence[int],
         looks: Sequence[int],
         settings: Mapping[str, str],
-        teachers: Mapping[str, float],
+        teachers: dict[str, float],
         prior: Mapping[str, float],
     ) -> None:
         self.seeds, self.looks, self.settings, self.teachers, self.prior = seeds, looks, settings, teachers, prior
@@ -125,6 +125,11 @@ class Readings:
             taken, lost = mine - self.values[other], lost | self._lost[other]
         known = taken[: self._whole(~np.isnan(taken) | lost)]
         return known[~np.isnan(known)]
+
+    def lose(self, row: str) -> None:
+        """A row can have no more results."""
+        place = self._rows[row]
+        self._lost[place] |= np.isnan(self.values[place])
 
     def left(self, pair: Pair) -> int:
         """The most seeds that a pair can still have in all, as those that were lost are not made up for."""

@@ -99,8 +99,8 @@ class Answers(Frozen):
 
 def answers(evidence: Evidence, rule: Rule, metric: str) -> Answers:
     """What may be said by now."""
-    readings, next_seeds = evidence.readings, NextSeeds(evidence, rule.give_up_below)
-    claims = tuple(_answer(evidence, next_seeds, number) for number in range(len(evidence.claims)))
+    readings = evidence.readings
+    claims = tuple(answer(evidence, number, rule) for number in range(len(evidence.claims)))
     noise = tuple(_noise(evidence))
     sigmas = [one.sd_of_differences for one in noise if one.sd_of_differences]
     seeds = None
@@ -113,7 +113,9 @@ def answers(evidence: Evidence, rule: Rule, metric: str) -> Answers:
     )  # fmt: skip
 
 
-def _answer(evidence: Evidence, next_seeds: NextSeeds, number: int) -> Answer:
+def answer(evidence: Evidence, number: int, rule: Rule) -> Answer:
+    """What may be said of the claim of this number by now."""
+    next_seeds = NextSeeds(evidence, rule.give_up_below)
     one, verdict = evidence.claims[number], evidence.verdict(number)
     differences = tuple(_difference(evidence, pair, one.level, verdict.wave) for pair in one.claim.pairs)
     sizes = {at: found.estimate for at, found in enumerate(differences) if found.estimate is not None}

@@ -150,6 +150,11 @@ class StudySpec(Frozen):
     )
     budget: Budget = Budget()
 
+    @property
+    def decides(self) -> bool:
+        """Whether claims decide which seeds are run."""
+        return any(not claim.exploratory for claim in self.claims)
+
     @model_validator(mode="after")
     def _asks_something(self) -> "StudySpec":
         if complaint := refused_name(self.name):

@@ -7,6 +7,7 @@ from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.metrics import Metric, find, principal
 from study.nouns.overrides import override
+from study.nouns.promised import PlannedRun
 from study.nouns.spec import Point, SearchSpec, StudySpec
 from study.planning.offered import Offered
 
@@ -33,6 +34,23 @@ def metric_of(spec: StudySpec, runs: list[TrialConfig], offered: Offered) -> Met
     """
     declared = {run.dataset.name: offered.metrics_of(run) for run in runs}
     return next(iter([find(spec.metric, metrics) for metrics in declared.values()]))
+
+
+def check_rows(spec: StudySpec, runs: list[PlannedRun]) -> None:
+    """Make sure that claims are about rows of their own, and compare with a teacher only who learns from one.
+
+    Raises:
+        InputError: a row of a claim is a teacher, the same runs as another row, or has no teacher to be compared with.
+    """
+    configs = {run.label: run.config for run in runs}
+    for claim in spec.claims:
+        for label in claim.rows:
+            if label not in configs:
+                raise InputError(f"the claim “{claim.text()}”: row {label!r} is the same run as a row before it")
+            if configs[label].method == "teacher":
+                raise InputError(f"the claim “{claim.text()}”: row {label!r} is a teacher; use kind teacher instead")
+        if claim.kind == "teacher" and not configs[claim.row].distills:
+            raise InputError(f"the claim “{claim.text()}”: row {claim.row!r} learns from no teacher")
 
 
 def _with_range(spec: StudySpec, point: Point, offered: Offered) -> Point:

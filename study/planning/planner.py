@@ -1,6 +1,7 @@
 """What a study runs next: from what it asks and what has become of its runs, which of them start now, together.
 
-There are no phases. A run is offered as soon as what it needs is there: a row its teacher and its weight, a tuning run
+There are no phases. A study that makes claims runs its rows in waves (`waves.py`), each a decision about all before it.
+Otherwise  A run is offered as soon as what it needs is there: a row its teacher and its weight, a tuning run
 its teacher and the results of the round before. What many others wait for comes first: teachers, then tuning, then
 rows, then the search. Records are the truth, so a planner that is made anew goes on where the last one ended.
 """
@@ -39,6 +40,8 @@ class Planner:
         force: distill also from a teacher below its `teacher.minimum`.
         say: where its words go.
         given_up: told of a run that has failed without having been started, and why.
+        promised: told how many more runs there are than were known.
+        places: how many cohorts of students the cluster holds, taken or free.
     """
 
     def __init__(
@@ -48,8 +51,11 @@ class Planner:
         force: bool,
         say: Callable[[str], None],
         given_up: Callable[[Assignment, str], None],
+        promised: Callable[[int], None],
+        places: Callable[[], int],
     ) -> None:
         self.state, self.files, self.force, self.say, self.given_up = state, state.files, force, say, given_up
+        self.promised, self.places = promised, places
         self.running: set[str] = set()
         self.unfit: dict[str, str] = {}
         """By the keys of teachers from which nothing is distilled: why not."""
@@ -60,7 +66,10 @@ class Planner:
             self._judge(key)
         self._searched = _waiting(state.searched[0]) if state.searched and not state.is_part else None
         self._suggested: list[Assignment] = []
+        self._used = state.used()
+        self._wave_is_too_large = False
         self._look_for_runs()
+        self._start_waves()
 
     def next(self, free: Callable[[Kind], int]) -> list[Assignment]:
         """The runs to start now, together; none where all that could start has been started.
@@ -72,7 +81,8 @@ class Planner:
         if (teacher := self._next_teacher()) and free("teacher"):
             runs = [assign(teacher, self.files)]
         elif self._students_wait and (room := free("student")):
-            runs = self._next_rows(room) or self._next_suggested(room)
+            runs = (self._next_rows(room) or self._next_suggested(room))[: self._left]
+            self._used += len(runs)
         self.running.update(run.config.key for run in runs)
         return runs
 
@@ -80,6 +90,14 @@ class Planner:
     def over(self) -> bool:
         """Whether nothing runs and nothing can start any more."""
         return not (self.running or self._next_teacher() or self._students_wait)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the study is not done, where nothing can start any more; None where it is."""
+        waits = self._left == 0 and (self._suggested or self._search_has_more() or self._waiting())
+        if waits or self._wave_is_too_large:
+            return f"the limit of budget.runs={self.state.spec.budget.runs} is reached, all launches counted"
+        return next(iter(self.unfit.values()), None)
 
     def ended(self, keys: Iterable[str]) -> None:
         """Runs are over; each has a record now, finished or failed, unless none could be written."""
@@ -96,14 +114,21 @@ class Planner:
             self.state.read()
             self.state.keep()
             self._look_for_runs()
+        self._start_waves()
 
     def _next_teacher(self) -> PlannedRun | None:
         known = self.running | self._ready | self.unfit.keys()
         return next((run for key, run in self._teachers.items() if key not in known), None)
 
     @property
+    def _left(self) -> int | None:
+        """How many runs of rows, tuning and search may still be started; None is any number."""
+        runs = self.state.spec.budget.runs
+        return None if runs is None else max(0, runs - self._used)
+
+    @property
     def _students_wait(self) -> bool:
-        return bool(self._suggested or self._search_has_more() or self._waiting())
+        return self._left != 0 and bool(self._suggested or self._search_has_more() or self._waiting())
 
     def _waiting(self) -> list[Waiting]:
         """Tuning runs, or else rows, that could start now."""
@@ -157,6 +182,28 @@ class Planner:
         if weak:
             self.say(f"forced: {weak.partition('. ')[0]}")
         self._ready.add(key)
+
+    def _start_waves(self) -> None:
+        """Where claims decide and all waves are over, plan the next one; its runs may all be there already."""
+        state, waves = self.state, self.state.waves
+        if waves is None or any(one.teacher not in self.unfit for one in self._rows.values()):
+            return
+        unfit = [run for run in state.points if run.config.distills and run.config.teacher_run().key in self.unfit]
+        gone = self._over | {run.config.key for run in unfit}
+        while waves.look(state.points, gone):
+            for line in waves.news():
+                self.say(line)
+            runs = (
+                []
+                if state.is_part
+                else waves.next(self.places(), self._left, {run.label for run in unfit}, state.points)
+            )
+            self._wave_is_too_large = not runs and not state.is_part and waves.wants()
+            if not runs:
+                return
+            state.start_wave(runs)
+            self._look_for_runs()
+            self.promised(len(self._rows))
 
     def _look_for_runs(self) -> None:
         """Which tuning runs and rows are open; rows whose tuning was in vain fail."""

@@ -77,11 +77,29 @@ def first_difference(old: StudySpec, before: Plan, new: StudySpec, now: Plan) ->
         old, before: the study that is there, and what was planned of it.
         new, now: the completed study that is asked for, and what is planned of it.
     """
+    if changed := _claims_differ(old, new):
+        return changed
     if old.metric != new.metric:
         return f"metric was {old.metric} and is now {new.metric}"
     if gone := [seed for seed in old.seeds if seed not in new.seeds]:
         return f"seeds lost {gone}"
     return _rows_differ(old, before, new, now) or _tuning_differs(old, new) or _search_differs(old, before, new, now)
+
+
+def _claims_differ(old: StudySpec, new: StudySpec) -> str | None:
+    """Claims, the rule that decides them and their seeds are frozen; what is claimed later is exploratory."""
+    before, now = ([claim for claim in spec.claims if not claim.exploratory] for spec in (old, new))
+    for claim in now:
+        if claim not in before:
+            return f"the claim “{claim.text()}” came after runs were made: say exploratory: true of it"
+    for claim in before:
+        if claim not in now:
+            return f"the claim “{claim.text()}” is gone"
+    if before and old.rule != new.rule:
+        return f"rule.{_differs(old.rule.model_dump(), new.rule.model_dump())}"
+    if before and old.seeds != new.seeds:
+        return f"seeds were {list(old.seeds)} and are now {list(new.seeds)}: the order and the cap of claims are frozen"
+    return None
 
 
 def _rows_differ(old: StudySpec, before: Plan, new: StudySpec, now: Plan) -> str | None:

@@ -4,13 +4,14 @@ No Ray: a launch (study/driver/launch.py) reads here what to run and comes back 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from study.evidence.next_seeds import Run
 from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
-from study.planning.completing import complete, metric_of
+from study.planning.completing import check_rows, complete, metric_of
 from study.planning.goals import goals_of
 from study.planning.missing import still_to_run
 from study.planning.offered import Offered
@@ -19,8 +20,11 @@ from study.planning.plan import check_devices, expand, part_of, teachers
 from study.planning.rating import rate
 from study.planning.same_study import searched_around
 from study.planning.search_space import around
+from study.planning.waves import Waves
 from study.planning.weight_tuning import Tuning, read, rows, to_retry
 
+WAVE = "further wave"
+"""Of runs that claims ask for: their number is not known yet."""
 TRIES = ("tuning", "search")
 """Roles of runs some of which may fail: that is part of looking for good values."""
 
@@ -58,20 +62,27 @@ class StudyState:
         self.rows = rows(self.spec, offered.resolve)
         self.tunings: list[Tuning] = []
         self.weights: dict[str, float | None] = {}
-        self._expand()
         before = files.read_plan()
+        self.waves: Waves | None = None
+        self._expand()
         around_ = searched_around(before)  # a search goes on with its own seed, whatever comes first now
         seed = around_.seed if around_ is not None and around_.seed in spec.seeds else spec.seeds[0]
         self.searched = around(self.spec, seed, offered.resolve)
         self.search: Search | None = None
         self._suggested = {run.config.key: run for run in before.runs if run.role == "search"}
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
-        asked = [*self.points, *tuned, *self.searched]
+        asked = [*self._every, *tuned, *self.searched]
         self.metric = metric_of(self.spec, [run.config for run in asked], offered)
         self.goals = goals_of(self.spec, offered)
+        if self.spec.decides:
+            check_rows(self.spec, self._every)
+            self.waves = Waves(self.spec, self._every, self.metric, files, before)
+            self._lay_out()
         self.teachers = self.needed = teachers(asked, offered.resolve)
         if self.is_part:
-            self.needed = teachers([*self.asked, *(run for run in tuned if self._is_asked(run.label))], offered.resolve)
+            self.needed = teachers(
+                [*self._wanted, *(run for run in tuned if self._is_asked(run.label))], offered.resolve
+            )
         self.configs = [run.config for run in [*asked, *self.teachers]]
         if spec.budget.gpus_per_trial is not None:  # else the nodes decide
             check_devices(spec.budget, self.configs)
@@ -129,13 +140,17 @@ class StudyState:
         for reason in self.files.set_unreadable_aside(run.config.key for run in plan.runs):
             say(f"set aside, its run is run again: {reason}")
         tried = [run for tuning in self.tuned for run in tuning.runs]
+        settled = self.waves.settled(self.points) if self.waves is not None else ()
         for key in to_retry(self.tuned, [*self.asked, *self.needed, *tried] if self.is_part else plan.runs):
-            self.files.retry(key)
+            if key not in settled:
+                self.files.retry(key)
         self.read()
         if self.goals is not None:
             self.search = open_search(
                 self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve, self._suggested
             )
+        if self.waves is not None and not self.waves.started:
+            self.start_wave(self.waves.next(1, self.spec.budget.runs, (), ()))
         if (now := self.plan()) != plan:
             self.files.write_plan(now)
 
@@ -143,6 +158,18 @@ class StudyState:
         """Keep how much each searched value mattered so far."""
         if self.search is not None:
             rate(self.search.study).write(self.files.importances_json)
+
+    def start_wave(self, runs: Iterable[Run]) -> None:
+        """Promise the runs of a further wave."""
+        assert self.waves is not None, "claims decide"
+        self.waves.start(runs)
+        self._lay_out()
+        self.keep()
+
+    def used(self) -> int:
+        """How many runs of rows, tuning and search are over, those of earlier launches included."""
+        runs = [run for run in self.plan().runs if run.final and run.role != "teacher"]
+        return sum(self.files.status(run.config.key) is not None for run in runs)
 
     def missing(self) -> dict[str, int]:
         """How many runs this launch has to do, by what they are; nothing that needs none."""
@@ -153,6 +180,7 @@ class StudyState:
             "tuning run": sum(tuning.trials - len(tuning.tried) for tuning in self.tuned),
             "row": len(final) + sum(run.label in open_ for run in self.students),
             "searched run": self.search.left if self.search and not self.is_part else 0,
+            WAVE: int(self.waves is not None and self.waves.look(self.points) and self.waves.wants()),
         }
         return {what: count for what, count in counts.items() if count}
 
@@ -168,10 +196,17 @@ class StudyState:
         return Outcome(done, failed_rows + in_vain, failed_tries, stopped)
 
     def _expand(self) -> None:
-        """Lay the rows out: all of the study, and those that this launch runs."""
-        self.points = self.asked = expand(self.spec, self.offered.resolve, self.weights)
+        """Lay the rows out on all seeds: those of the study, and those that this launch runs."""
+        self._every = self._wanted = expand(self.spec, self.offered.resolve, self.weights)
         if self.is_part:
-            self.asked = expand(self.part, self.offered.resolve, self.weights)
+            self._wanted = expand(self.part, self.offered.resolve, self.weights)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """What is promised by now: with claims the runs of the waves, else one on every seed."""
+        self.points, self.asked = self._every, self._wanted
+        if self.waves is not None:
+            self.points, self.asked = self.waves.of(self._every), self.waves.of(self._wanted)
 
     def _is_asked(self, label: str) -> bool:
         return any(point.label == label for point in self.part.points)

@@ -1,18 +1,20 @@
 """What starts next, and together: decided from a study and its records alone, without Ray."""
 
+<<<<<<< HEAD
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+=======
+>>>>>>> d5f9ff1 (Run the rows of a study with claims in waves, each decided by all before it)
 from typing import Any
 
 import pytest
-from toy_study import DECLARED, METRIC, OFFERED, toy
+from toy_driver import DEMANDING, POINTS, Driver, names, taught
 
-from study.nouns.assignment import Assignment
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Budget
 from study.planning.cohorts import check_alone, size, stream_of
+<<<<<<< HEAD
 from study.planning.planner import Planner
 from study.planning.study_state import StudyState
 
@@ -57,17 +59,13 @@ class Driver:
 
 def names(runs: Iterable[Assignment]) -> list[str]:
     return [f"{one.label} {one.config.seed}" for one in runs]
+=======
+>>>>>>> d5f9ff1 (Run the rows of a study with claims in waves, each decided by all before it)
 
 
 @pytest.fixture
 def driver(tmp_path) -> Driver:
     return Driver(tmp_path)
-
-
-def taught(driver: Driver) -> Driver:
-    """The teacher is there."""
-    driver.end(driver.next())
-    return driver
 
 
 def test_rows_of_one_seed_start_together_and_seeds_apart(driver):
