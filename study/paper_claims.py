@@ -38,10 +38,10 @@ def of_table_3() -> tuple[Claim, ...]:
 
 
 def of_figure_5() -> tuple[Claim, ...]:
-    """K and N hardly matter: the middle of each range is within 1 of all others, and its ends still help."""
-    ks, ns = ([f"K = {k}" for k in (64, 16, 32, 128, 256)], [f"N = {n}" for n in (6000, 1500, 3000, 9000, 12000)])
-    flat = [Claim(kind="same", row=rows[0], over=tuple(rows[1:]), source="Figure 5") for rows in (ks, ns)]
-    ends = [Claim(row=rows[at], over=("student",), source="Figure 5") for rows in (ks, ns) for at in (1, -1)]
+    """K and N hardly matter: other values are within 1 of K = 128 with N = 6000, and the ends still help."""
+    ks, ns = (tuple(f"K = {k}" for k in (16, 32, 64, 256)), tuple(f"N = {n}" for n in (1500, 3000, 9000, 12000)))
+    flat = [Claim(kind="same", row="K = 128", over=rows, source="Figure 5") for rows in (ks, ns)]
+    ends = [Claim(row=rows[at], over=("student",), source="Figure 5") for rows in (ks, ns) for at in (0, -1)]
     return (*flat, *ends)
 
 

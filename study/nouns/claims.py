@@ -89,7 +89,7 @@ class Claim(Frozen):
 
     def text(self) -> str:
         """The claim in words: `LD gains 2.5 over student`."""
-        over = " and ".join(self.over)
+        over = " and ".join(filter(None, [", ".join(self.over[:-1]), *self.over[-1:]]))
         if self.kind == "same":
             return f"{self.row} is within {self.within:g} of {over}"
         above = "its teacher" if self.kind == "teacher" else f"each of {', '.join(self.over)}"

@@ -46,7 +46,9 @@ def check_rows(spec: StudySpec, runs: list[PlannedRun]) -> None:
     for claim in spec.claims:
         for label in claim.rows:
             if label not in configs:
-                raise InputError(f"the claim “{claim.text()}”: row {label!r} is the same run as a row before it")
+                raise InputError(
+                    f"the claim “{claim.text()}”: row {label!r} is the same runs as an earlier row: name that"
+                )
             if configs[label].method == "teacher":
                 raise InputError(f"the claim “{claim.text()}”: row {label!r} is a teacher; use kind teacher instead")
         if claim.kind == "teacher" and not configs[claim.row].distills:

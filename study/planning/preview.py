@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from study.evidence.power import POWER, seeds_for
+from study.nouns.claims import leveled
 from study.nouns.promised import PlannedRun
 from study.nouns.spec import StudySpec
-from study.planning.completing import complete, metric_of
+from study.planning.completing import check_rows, complete, metric_of
 from study.planning.goals import goals_of
 from study.planning.offered import Offered
 from study.planning.plan import check_devices, expand, teachers
@@ -29,14 +31,17 @@ def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
     configs = [run.config for run in asked]
     metric_of(spec, configs, offered)
     goals_of(spec, offered)
+    check_rows(spec, planned)
     if spec.budget.gpus_per_trial is not None:  # else the nodes decide
         check_devices(spec.budget, [*configs, *needed])
     for teacher in needed:
         work = "its checkpoint is validated" if teacher.measures else f"{teacher.training.epochs} epochs"
         yield f"{teacher.key}  seed {teacher.seed}  teacher ({work}), unless it is there"
+    first = spec.rule.looked_at(len(spec.seeds))[0] if spec.decides else len(spec.seeds)
     for run in planned:
-        if run.config.method != "teacher":
+        if run.config.method != "teacher" and run.config.seed in spec.seeds[:first]:
             yield f"{LATER if run.label in tuned else run.config.key}  seed {run.config.seed}  {run.label}"
+    yield from _decided(spec, first)
     for label, row in tuned.items():
         low, start, high = row.bounds
         how = f"seed {row.base.seed}, {row.base.training.epochs} epochs, weight {start:g}, then {low:g} to {high:g}"
@@ -44,3 +49,20 @@ def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
     if spec.search:
         keys, sampler = ", ".join(spec.search.space or ()), spec.search.sampler
         yield f"and {spec.search.trials} runs chosen by Optuna ({sampler}) among {keys}"
+
+
+def _decided(spec: StudySpec, first: int) -> Iterator[str]:
+    """What claims decide, and how many seeds that may take."""
+    if not spec.claims:
+        return
+    if spec.decides:
+        yield f"and seeds {first + 1} to {len(spec.seeds)} of these rows, as far as open claims need them"
+    for claim, level in leveled(spec.claims, spec.rule):
+        later = "exploratory claim" if claim.exploratory else "claim"
+        yield f"{later}: {claim.text()} (wrong with a chance of {level:.2g} on either side)"
+    level = min(one.level for one in leveled(spec.claims, spec.rule))
+    equal, half = (seeds_for(ratio, level) for ratio in (1, 2))
+    yield (
+        f"a fixed grid shows a difference of one tolerance with power {POWER} with {equal} seeds where differences are "
+        f"as noisy as that, with {half} where half as noisy; there are {len(spec.seeds)}"
+    )

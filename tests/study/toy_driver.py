@@ -1,6 +1,6 @@
 """A launch without Ray: starts what the planner says, as far as there is room, and ends it as told."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,18 @@ DEMANDING = {
 class Driver:
     """Starts what the planner says, as far as there is room, and ends it as told."""
 
-    def __init__(self, results: Path, *, force: bool = False, places: int = 1, **changes: Any) -> None:
-        self.files = StudyFiles(results, "toy")
-        self.state = StudyState(toy(**{"points": POINTS, **changes}), OFFERED, self.files)
+    def __init__(
+        self,
+        results: Path,
+        *,
+        name: str = "toy",
+        force: bool = False,
+        places: int = 1,
+        only: Sequence[str] = (),
+        **changes: Any,
+    ) -> None:
+        self.files = StudyFiles(results, name)
+        self.state = StudyState(toy(**{"points": POINTS, "name": name, **changes}), OFFERED, self.files, only)
         self.state.read()
         self.state.begin(lambda line: None)
         self.said: list[str] = []

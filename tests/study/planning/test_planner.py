@@ -1,10 +1,5 @@
 """What starts next, and together: decided from a study and its records alone, without Ray."""
 
-<<<<<<< HEAD
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-=======
->>>>>>> d5f9ff1 (Run the rows of a study with claims in waves, each decided by all before it)
 from typing import Any
 
 import pytest
@@ -14,53 +9,6 @@ from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.spec import Budget
 from study.planning.cohorts import check_alone, size, stream_of
-<<<<<<< HEAD
-from study.planning.planner import Planner
-from study.planning.study_state import StudyState
-
-STUDENT = {"label": "student", "set": {"method": "student"}}
-POINTS = [STUDENT, *({"label": f"N {n}", "set": {"parameters.samples": n}} for n in (100, 200, 300))]
-DEMANDING = {
-    "method": "pointdistiller", "training": {"epochs": 2}, "teacher": {"training": {"epochs": 2}, "minimum": 60}
-}  # fmt: skip
-"""A base run whose teacher must reach 60."""
-
-
-class Driver:
-    """Starts what the planner says, as far as there is room, and ends it as told."""
-
-    def __init__(
-        self, results: Path, *, name: str = "toy", force: bool = False, only: Sequence[str] = (), **changes: Any
-    ) -> None:
-        self.files = StudyFiles(results, name)
-        self.state = StudyState(toy(**{"points": POINTS, "name": name, **changes}), OFFERED, self.files, only)
-        self.state.read()
-        self.state.begin(lambda line: None)
-        self.given_up: list[tuple[str, str]] = []
-        self.planner = Planner(
-            self.state, force=force, say=lambda line: None,
-            given_up=lambda one, reason: self.given_up.append((one.label, reason)),
-        )  # fmt: skip
-
-    def next(self, teachers: int = 1, students: int = 1) -> list[Assignment]:
-        return self.planner.next({"teacher": teachers, "student": students}.__getitem__)
-
-    def end(self, runs: Iterable[Assignment], status: str = "finished", value: float = 50.0, recorded=True) -> None:
-        """The runs are over, with a record of each or with none."""
-        runs = list(runs)
-        for config, files, label, role, _ in runs if recorded else []:
-            files.run(config.key).mkdir(parents=True, exist_ok=True)
-            files.checkpoint(config.key).touch()
-            result: dict[str, Any] = {"status": status, "metrics": {METRIC: value}, "declared": DECLARED}
-            result |= {"error": "it broke"} if status == "failed" else {}
-            files.write(RunRecord(key=config.key, study=files.study, label=label, role=role, config=config, **result))
-        self.planner.ended(one.config.key for one in runs)
-
-
-def names(runs: Iterable[Assignment]) -> list[str]:
-    return [f"{one.label} {one.config.seed}" for one in runs]
-=======
->>>>>>> d5f9ff1 (Run the rows of a study with claims in waves, each decided by all before it)
 
 
 @pytest.fixture

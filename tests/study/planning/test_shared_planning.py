@@ -1,6 +1,6 @@
 """What a study still has to run beside others that trained some of it, and where only a part of it is asked for."""
 
-from test_planner import STUDENT, Driver, taught
+from toy_driver import STUDENT, Driver, taught
 
 
 def test_a_search_whose_suggestions_another_study_has_trained_starts_nothing_and_ends(tmp_path):
