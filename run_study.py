@@ -55,7 +55,7 @@ def run(
     spec = _study(study, set_, _dataset(data, simulated), name, seeds)
     from study.planning.offered import Offered
     from study.planning.plan import part_of
-    from study.planning.preview import preview
+    from study.planning.preview import as_document, preview
     from study.planning.study_state import StudyState
     from trainables import run as one_run
 
@@ -65,7 +65,7 @@ def run(
     part = part_of(spec, only)
     list(preview(spec, offered))  # refuses what cannot be run before any data are made
     if dry_run:
-        print(_promised(StudyState(part, offered, files)) if as_json else "\n".join(preview(part, offered)))
+        print(as_document(StudyState(part, offered, files)) if as_json else "\n".join(preview(part, offered)))
         return
     from study.driver.launch import launch
     from trainables.datasets.ready import ensure
@@ -262,14 +262,6 @@ def _train(planned: PlannedRun, files: StudyFiles) -> RunRecord:
     metrics = ", ".join(f"{name} {record.metrics[name]:.2f}" for name in headlines)
     print(f"{label} {config.key}: {metrics}\n  record {files.record_json(config.key)}")
     return record
-
-
-def _promised(state: Any) -> str:
-    """The plan of a study as JSON, and the key of every run in it."""
-    state.read()
-    plan = state.plan()
-    runs = [{"key": run.config.key, **run.model_dump(mode="json")} for run in plan.runs]
-    return json.dumps({**plan.model_dump(mode="json"), "runs": runs}, indent=1)
 
 
 def _report(folders: list[Path], into: Path | None = None, as_json: bool = False) -> None:

@@ -62,7 +62,9 @@ def part_of(spec: StudySpec, rows: Sequence[str]) -> StudySpec:
     for label in rows:
         if label not in labels:
             raise unknown_name("row", label, labels)
-    return spec.model_copy(update={"points": tuple(p for p in spec.points if p.label in rows), "search": None})
+    points = tuple(point for point in spec.points if point.label in rows)
+    claims = tuple(claim for claim in spec.claims if set(claim.rows) <= set(rows))
+    return spec.model_copy(update={"points": points, "claims": claims, "search": None})
 
 
 def check_devices(budget: Budget, runs: Iterable[TrialConfig]) -> None:

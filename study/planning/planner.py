@@ -201,7 +201,7 @@ class Planner:
             self._wave_is_too_large = not runs and not state.is_part and waves.wants()
             if not runs:
                 return
-            state.start_wave(runs)
+            state.further_wave(runs)
             self._look_for_runs()
             self.promised(len(self._rows))
 

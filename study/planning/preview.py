@@ -1,5 +1,6 @@
 """What a study would run, in words, before anything is started: `--dry-run`."""
 
+import json
 from collections.abc import Iterator
 
 from study.evidence.power import POWER, seeds_for
@@ -11,6 +12,7 @@ from study.planning.goals import goals_of
 from study.planning.offered import Offered
 from study.planning.plan import check_devices, expand, teachers
 from study.planning.search_space import around
+from study.planning.study_state import StudyState
 from study.planning.weight_tuning import rows
 
 LATER = "after tuning"
@@ -49,6 +51,15 @@ def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
     if spec.search:
         keys, sampler = ", ".join(spec.search.space or ()), spec.search.sampler
         yield f"and {spec.search.trials} runs chosen by Optuna ({sampler}) among {keys}"
+
+
+def as_document(state: StudyState) -> str:
+    """The plan of a study as JSON, and the key of every run in it; the first wave of one that makes claims."""
+    state.read()
+    state.first_wave()
+    plan = state.plan()
+    runs = [{"key": run.config.key, **run.model_dump(mode="json")} for run in plan.runs]
+    return json.dumps({**plan.model_dump(mode="json"), "runs": runs}, indent=1)
 
 
 def _decided(spec: StudySpec, first: int) -> Iterator[str]:

@@ -149,8 +149,7 @@ class StudyState:
             self.search = open_search(
                 self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve, self._suggested
             )
-        if self.waves is not None and not self.waves.started:
-            self.start_wave(self.waves.next(1, self.spec.budget.runs, (), ()))
+        self.first_wave()
         if (now := self.plan()) != plan:
             self.files.write_plan(now)
 
@@ -159,7 +158,13 @@ class StudyState:
         if self.search is not None:
             rate(self.search.study).write(self.files.importances_json)
 
-    def start_wave(self, runs: Iterable[Run]) -> None:
+    def first_wave(self) -> None:
+        """Where claims decide and nothing has been started, promise what they need first."""
+        if self.waves is not None and not self.waves.started:
+            self.waves.start(self.waves.next(1, self.spec.budget.runs, (), ()))
+            self._lay_out()
+
+    def further_wave(self, runs: Iterable[Run]) -> None:
         """Promise the runs of a further wave."""
         assert self.waves is not None, "claims decide"
         self.waves.start(runs)
