@@ -63,9 +63,9 @@ def run(
     files = StudyFiles(results, spec.name)
     only = [label.strip() for label in rows.split(",")] if rows else []
     part = part_of(spec, only)
-    list(preview(spec, offered))  # refuses what cannot be run before any data are made
+    lines = list(preview(spec, offered, only))  # refuses what cannot be run before any data are made
     if dry_run:
-        print(as_document(StudyState(part, offered, files)) if as_json else "\n".join(preview(part, offered)))
+        print(as_document(StudyState(part, offered, files)) if as_json else "\n".join(lines))
         return
     from study.driver.launch import launch
     from trainables.datasets.ready import ensure

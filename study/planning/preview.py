@@ -1,7 +1,7 @@
 """What a study would run, in words, before anything is started: `--dry-run`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from study.evidence.power import POWER, seeds_for
 from study.nouns.claims import leveled
@@ -19,8 +19,13 @@ LATER = "after tuning"
 """In place of a key that depends on a weight which is not chosen yet; as long as a key."""
 
 
-def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
+def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iterator[str]:
     """One line per run that is known, and one per group of runs that Optuna will choose.
+
+    Args:
+        spec: the study, all of which is checked.
+        offered: what the trainables know.
+        only: labels of the rows to be told of, with what they need; none: everything.
 
     Raises:
         InputError: a point, a range, a value, the metric or the budget cannot be used.
@@ -29,26 +34,29 @@ def preview(spec: StudySpec, offered: Offered) -> Iterator[str]:
     planned, tuned = expand(spec, offered.resolve), {row.label: row for row in rows(spec, offered.resolve)}
     tuning = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in tuned.values()]
     asked = [*planned, *tuning, *around(spec, spec.seeds[0], offered.resolve)]
-    needed = [run.config for run in teachers(asked, offered.resolve)]
+    told = [run for run in asked if not only or run.label in only]
+    needed = [run.config for run in teachers(told, offered.resolve)]
     configs = [run.config for run in asked]
     metric_of(spec, configs, offered)
     goals_of(spec, offered)
     check_rows(spec, planned)
     if spec.budget.gpus_per_trial is not None:  # else the nodes decide
-        check_devices(spec.budget, [*configs, *needed])
+        check_devices(spec.budget, [*configs, *(run.config for run in teachers(asked, offered.resolve))])
     for teacher in needed:
         work = "its checkpoint is validated" if teacher.measures else f"{teacher.training.epochs} epochs"
         yield f"{teacher.key}  seed {teacher.seed}  teacher ({work}), unless it is there"
     first = spec.rule.looked_at(len(spec.seeds))[0] if spec.decides else len(spec.seeds)
-    for run in planned:
-        if run.config.method != "teacher" and run.config.seed in spec.seeds[:first]:
+    for run in told:
+        if run.role == "row" and run.config.method != "teacher" and run.config.seed in spec.seeds[:first]:
             yield f"{LATER if run.label in tuned else run.config.key}  seed {run.config.seed}  {run.label}"
     yield from _decided(spec, first)
     for label, row in tuned.items():
+        if only and label not in only:
+            continue
         low, start, high = row.bounds
         how = f"seed {row.base.seed}, {row.base.training.epochs} epochs, weight {start:g}, then {low:g} to {high:g}"
         yield f"and {spec.tuning.trials} tuning runs of {label}: {how}"
-    if spec.search:
+    if spec.search and not only:
         keys, sampler = ", ".join(spec.search.space or ()), spec.search.sampler
         yield f"and {spec.search.trials} runs chosen by Optuna ({sampler}) among {keys}"
 
