@@ -116,7 +116,7 @@ def test_a_run_whose_data_cannot_be_used_fails_alone_and_the_study_goes_on(study
     part = command("run", "partly.yaml", "--results", "results", "--rows", "student, LD + RL", cwd=folder)
     assert part.returncode == 0, part.stderr
     assert "nothing is missing" in part.stdout, "what the other study has trained was trained again"
-    assert "1 of 3 runs is missing" in (folder / "results/partly/report/index.html").read_text()
+    assert "1 of 4 runs is missing" in (folder / "results/partly/report/index.html").read_text()
     done = command("run", "partly.yaml", "--results", "results", "--resume", cwd=folder)
     assert done.returncode == 1
     assert "the loss is not finite" in done.stdout

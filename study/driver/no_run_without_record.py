@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ class Guard(tune.Callback):
         while unrecorded(assigned) and time.monotonic() < give_up:
             time.sleep(0.2)
             for one in unrecorded(assigned):
-                os.listdir(one.files.run(one.config.key))  # a network disk then asks its server what is new
+                with suppress(FileNotFoundError):  # it may have been made on another disk
+                    os.listdir(one.files.run(one.config.key))  # a network disk then asks its server what is new
         for one in unrecorded(assigned):
             node = (trial.last_result or {}).get("node_ip", "its node")
             fail(one, f"it ended on {node} without an error, and no record of it is in {one.files.run(one.config.key)}")

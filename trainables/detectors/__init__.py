@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def _first_line(name: str) -> str:
     return (importlib.import_module(f"{__name__}.{name}").__doc__ or "").strip().splitlines()[0]
 
 
+@cache
 def load(name: str) -> DetectorSpec:
     """The family of the file trainables/detectors/<name>.py.
 

@@ -128,6 +128,14 @@ def test_a_record_that_cannot_be_written_ends_its_own_run_only(tmp_path, monkeyp
     assert any("student seed 0: FAILED" in line for line in lines)
 
 
+def test_a_run_that_left_nothing_where_the_driver_reads_has_failed(tmp_path, monkeypatch):
+    files = StudyFiles(tmp_path, "toy")
+    planned = expand(toy(), OFFERED.resolve)[0]
+    monkeypatch.setattr("study.driver.no_run_without_record.ARRIVES_S", 0.3)
+    Guard(Clock(files, None), Unwatched()).on_trial_complete(iteration=0, trials=[], trial=Given(planned, files))
+    assert "no record of it is in" in files.record(planned.config.key).error
+
+
 def test_a_clock_that_cannot_be_kept_does_not_end_the_study(tmp_path, monkeypatch):
     files, lines = StudyFiles(tmp_path, "toy"), []
     guard = Guard(Clock(files, None), Unwatched(), lines.append)

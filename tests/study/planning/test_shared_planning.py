@@ -1,4 +1,4 @@
-"""What a study still has to run beside others that trained some of it, and where only a part of it is asked for."""
+"""What a study still has to run beside others that have trained some of it, or where a part is asked for."""
 
 from toy_driver import STUDENT, Driver, taught
 
