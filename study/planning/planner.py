@@ -1,9 +1,9 @@
 """What a study runs next: from what it asks and what has become of its runs, which of them start now, together.
 
-There are no phases. A study that makes claims runs its rows in waves (`waves.py`), each a decision about all before it.
-Otherwise  A run is offered as soon as what it needs is there: a row its teacher and its weight, a tuning run
+There are no phases. A run is offered as soon as what it needs is there: a row its teacher and its weight, a tuning run
 its teacher and the results of the round before. What many others wait for comes first: teachers, then tuning, then
-rows, then the search. Records are the truth, so a planner that is made anew goes on where the last one ended.
+rows, then the search. Where a study makes claims, its rows come in waves (`waves.py`), each decided by all before it.
+Records are the truth, so a planner that is made anew goes on where the last one ended.
 """
 
 from collections.abc import Callable, Iterable

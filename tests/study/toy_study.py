@@ -1,10 +1,12 @@
 """A real trainable that keeps launch()'s contract and learns nothing: a parabola over K and N instead of an AP.
 
-As a script it is a driver of its own, to be killed: `python toy_study.py RESULTS ADDRESS [--resume]`.
-Its parameters ask for trouble: `pause` seconds per epoch, `fail` raises, `kill` ends its own process the first time.
+As a script it is a driver of its own, to be killed: `python toy_study.py RESULTS ADDRESS [--claims] [--resume]`.
+`noise` is added to what a run gives. Other parameters ask for trouble: `pause` seconds per epoch, `fail` raises, `kill`
+ends its own process the first time.
 """
 
 import os
+import random
 import signal
 import sys
 import time
@@ -79,6 +81,7 @@ def train_one(assigned: Assignment) -> None:
     facts["gflops"] = gflops(wants)
     epochs = config.training.epochs
     checkpoint = folder / "checkpoint"
+    reached = height(wants) + random.Random(config.key).gauss(0, wants.get("noise", 0.0))
     try:
         if wants.get("fail"):
             raise ValueError("the loss is not finite at step 3")
@@ -90,12 +93,15 @@ def train_one(assigned: Assignment) -> None:
             checkpoint.write_text(str(epoch + 1))
             if wants.get("kill") and epoch == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            metrics = {METRIC: height(wants) - 1 / (epoch + 1)}
-            if epoch + 1 == epochs:
-                files.checkpoint(config.key).write_text("a detector")
-                write(files, config, label, role, status="finished", metrics=metrics, facts=facts)
-                checkpoint.unlink()
-            tune.report({**metrics, "key": config.key, "epoch": epoch + 1, "epochs": epochs})
+            if epoch + 1 < epochs:
+                tune.report(
+                    {METRIC: reached - 1 / (epoch + 1), "key": config.key, "epoch": epoch + 1, "epochs": epochs}
+                )
+        metrics = {METRIC: reached - 1 / epochs}
+        files.checkpoint(config.key).write_text("a detector")
+        write(files, config, label, role, status="finished", metrics=metrics, facts=facts)
+        checkpoint.unlink()
+        tune.report({**metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
     except ValueError as error:
         write(files, config, label, role, status="failed", error=str(error), facts=facts)
 
@@ -136,6 +142,23 @@ def run(spec: StudySpec, results: Path, address: str = "local", **options: Any) 
     return launch(spec, offered=OFFERED, files=StudyFiles(results, spec.name), address=address, **options)
 
 
+def claiming() -> StudySpec:
+    """Claims about three settings of N whose tops are 50, 49.4 and 46, on nine seeds at most."""
+    base = {"method": "pointdistiller", "parameters": {"neighbors": 20, "noise": 0.4, "pause": 0.3}}
+    points = [{"label": f"N {n}", "set": {"parameters.samples": n}} for n in (400, 645, 1033)]
+    claims = [
+        {"row": "N 400", "over": ["N 1033"], "value": 3.0},
+        {"row": "N 400", "over": ["N 645"], "value": 2.0},
+        {"row": "N 645", "over": ["N 1033"]},
+        {"kind": "same", "row": "N 400", "over": ["N 645"], "within": 2.0},
+        {"kind": "best", "row": "N 400", "over": ["N 645", "N 1033"]},
+    ]
+    base["training"] = {"epochs": 2}
+    base["teacher"] = {"training": {"epochs": 1}}
+    budget = {"teacher_cpus": 1, "concurrent": 2}
+    return toy(base=base, points=points, claims=claims, seeds=list(range(9)), budget=budget)
+
+
 def long_search() -> StudySpec:
     """A search to be killed: eight suggestions of about a second, no rows."""
     base = {"method": "pointdistiller", "training": {"epochs": 4}, "parameters": {"pause": 0.25}}
@@ -145,4 +168,5 @@ def long_search() -> StudySpec:
 
 if __name__ == "__main__":
     resume = "--resume" in sys.argv
-    run(long_search(), Path(sys.argv[1]), sys.argv[2], resume=resume, say=lambda line: print(line, flush=True))
+    study = claiming() if "--claims" in sys.argv else long_search()
+    run(study, Path(sys.argv[1]), sys.argv[2], resume=resume, say=lambda line: print(line, flush=True))

@@ -7,14 +7,13 @@ CPUs, whatever this machine has), as `--address` would join it; those about the 
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import optuna
 import pytest
 import toy_study
+from killed_drivers import driver, until_gone
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from toy_study import METRIC, run, toy
@@ -242,25 +241,6 @@ def test_killed_and_interrupted_drivers_lose_nothing_and_repeat_nothing(tmp_path
     assert until_gone(str(tmp_path)), "a Ray of a killed driver is still there"
 
 
-def driver(results: Path, *options: str) -> subprocess.Popen[str]:
-    """A driver of its own process group, with a local Ray of its own."""
-    command = [sys.executable, str(Path(toy_study.__file__)), str(results), "local", *options]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "STUDY_OF_THIS_TEST": str(results)}
-    # Tests in a shell's background are started with the interrupt ignored, and would hand that on.
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def wait_for_records(files: StudyFiles, count: int) -> None:
     give_up = time.monotonic() + 90
     while sum(record.role != "teacher" for record in files.all()) < count:
@@ -277,24 +257,3 @@ def optuna_trials(files: StudyFiles) -> list[optuna.trial.FrozenTrial]:
     storage = JournalStorage(JournalFileBackend(str(files.journal)))
     (summary,) = optuna.get_all_study_summaries(storage)
     return optuna.load_study(study_name=summary.study_name, storage=storage).trials
-
-
-def until_gone(mark: str, seconds: float = 60) -> bool:
-    """Wait until no living process carries the mark in its environment.
-
-    But for the two agents of a killed Ray: they hold no work, and notice only after a minute that they are alone.
-    """
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        if not any(carries(process, mark) for process in Path("/proc").glob("[0-9]*")):
-            return True
-        time.sleep(0.5)
-    return False
-
-
-def carries(process: Path, mark: str) -> bool:
-    try:
-        agent = b"Agent" in (process / "cmdline").read_bytes().partition(b"\0")[0]
-        return not agent and f"STUDY_OF_THIS_TEST={mark}".encode() in (process / "environ").read_bytes()
-    except OSError:  # it has ended
-        return False
