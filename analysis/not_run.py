@@ -1,27 +1,33 @@
 """The runs that a study promised and that have no record: a table that left them out would look complete."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from analysis.run_columns import config_columns
+from study.nouns.config import TrainingConfig
 from study.nouns.promised import PlannedRun, Promise
 
 NOT_RUN = "not_run"
 
 
-def not_run(planned: Iterable[tuple[str, PlannedRun]], recorded: Iterable[str]) -> Iterator[dict[str, Any]]:
+def not_run(
+    planned: Iterable[tuple[str, PlannedRun]],
+    recorded: Iterable[str],
+    asked: Mapping[tuple[str, str], TrainingConfig] = {},
+) -> Iterator[dict[str, Any]]:
     """The columns of planned runs without a record; a run that two studies share counts once.
 
     Args:
         planned: study and run of everything that is known of its plan.
         recorded: the key of every record, of other studies and under other labels too.
+        asked: by study and label, of rows whose learning rate is tuned: their training before that.
     """
     known = set(recorded)
     for study, run in planned:
         if run.config.key not in known:
             known.add(run.config.key)
             named = {"study": study, "key": run.config.key, "label": run.label, "role": run.role, "status": NOT_RUN}
-            yield named | config_columns(run.config)
+            yield named | config_columns(run.config, asked.get((study, run.label)))
 
 
 def unasked(promised: Iterable[tuple[str, Promise]]) -> Iterator[dict[str, Any]]:

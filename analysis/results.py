@@ -5,7 +5,8 @@ Runs: `study`, `key`, `label`, `role`, `method`, `seed`, `detector`, `compressio
 runs may be compared:
 
     family     equal detector (whatever its compression) and data set
-    setting    equal detector, compression, data set and training: runs that differ in the method and the seed only
+    setting    equal detector, compression, data set and training, but for a learning rate that was tuned: runs that
+               differ in the method and the seed only
     variant    equal setting, method and parameters: runs that differ in the seed only, and each teacher alone;
                `row` is its name for people
 
@@ -25,8 +26,10 @@ from analysis.row_names import ROWS, row_names
 from analysis.run_columns import COST, epoch_table, run_row
 from study.evidence.statements import Answers
 from study.evidence.told import told
+from study.nouns.config import TrainingConfig
 from study.nouns.importances import Importances
 from study.nouns.metrics import Metric
+from study.nouns.overrides import override
 from study.nouns.parameters import Called
 from study.nouns.promised import PlannedRun, Promise, Role
 from study.nouns.records import RunRecord
@@ -159,9 +162,11 @@ def tidy(
         importances: by study, of what its search varied.
     """
     kept, planned = sorted(records, key=lambda record: record.key), list(planned)
-    missing = [*not_run(planned, [record.key for record in kept]), *unasked(promised)]
+    asked = _asked(specs)
+    missing = [*not_run(planned, [record.key for record in kept], asked), *unasked(promised)]
     searched = dict.fromkeys(key for spec in specs if spec.search for key in spec.search.space or ())
-    runs = pd.DataFrame([*(run_row(record, searched) for record in kept), *missing])
+    recorded = [run_row(record, searched, asked.get((record.study, record.label))) for record in kept]
+    runs = pd.DataFrame([*recorded, *missing])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = row_names(runs)
     runs = _in_order(runs)
@@ -182,6 +187,13 @@ def tidy(
         importances=importances,
         answers={spec.name: _answers(spec, planned, kept) for spec in specs if spec.claims},
     )
+
+
+def _asked(specs: tuple[StudySpec, ...]) -> dict[tuple[str, str], TrainingConfig]:
+    """By study and label, of rows whose learning rate is tuned: their training before that."""
+    tuned = [(spec, point) for spec in specs for point in spec.points if point.tune]
+    before = {(spec.name, point.label): override(spec.base, point.set) for spec, point in tuned}
+    return {place: config.training for place, config in before.items() if not config.distills}
 
 
 def _in_order(runs: pd.DataFrame) -> pd.DataFrame:

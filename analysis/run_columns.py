@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.nouns.config import TrialConfig
+from study.nouns.config import TrainingConfig, TrialConfig
 from study.nouns.overrides import value_at
 from study.nouns.records import RunRecord
 
 COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started", "commit")
 
 
-def run_row(record: RunRecord, searched: Iterable[str] = ()) -> dict[str, Any]:
+def run_row(record: RunRecord, searched: Iterable[str] = (), asked: TrainingConfig | None = None) -> dict[str, Any]:
     """Everything of a record but its epochs and declarations.
 
     Args:
         record: of a run.
         searched: dotted keys that a search varied; those that no other column holds get one.
+        asked: as for `config_columns`.
     """
     row: dict[str, Any] = {"study": record.study, "key": record.key, "label": record.label or record.config.method}
-    row |= {"role": record.role} | config_columns(record.config)
+    row |= {"role": record.role} | config_columns(record.config, asked)
     content = record.config.model_dump(mode="json")
     row |= {key: _cell(value_at(content, key)) for key in searched if key not in row}
     for name in ("status", "error", *COST[1:]):
@@ -37,14 +38,20 @@ def run_row(record: RunRecord, searched: Iterable[str] = ()) -> dict[str, Any]:
     return row
 
 
-def config_columns(config: TrialConfig) -> dict[str, Any]:
-    """What a run is, and which other runs it may be compared with (`analysis/results.py` names the columns)."""
+def config_columns(config: TrialConfig, asked: TrainingConfig | None = None) -> dict[str, Any]:
+    """What a run is, and which other runs it may be compared with (`analysis/results.py` names the columns).
+
+    Args:
+        config: of the run.
+        asked: where its learning rate was tuned, its training before that: it stays in the setting of its methods.
+    """
     identity = config.identity()
     detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
-    setting = [identity["detector"], identity["dataset"], identity.get("training")]
+    whole = [identity["detector"], identity["dataset"], identity.get("training")]
+    setting = whole if asked is None else [*whole[:2], _untuned(config, asked).identity()["training"]]
     shape = config.detector
     teaches = config.method == "teacher"  # every teacher is its own variant: its students share its luck
-    variant = [setting, config.method, config.parameters, identity.get("teacher"), config.key if teaches else None]
+    variant = [whole, config.method, config.parameters, identity.get("teacher"), config.key if teaches else None]
     columns = {
         "method": config.method,
         "seed": config.seed,
@@ -53,6 +60,7 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
         "full_size": shape.width == 1 and (shape.pillar, shape.points, shape.range) == (None, None, None),
         "dataset": config.dataset.name,
         "devices": config.training.devices,
+        "learning_rate": config.training.learning_rate,
         "teacher_key": config.teacher_run().key if config.distills else None,
         "family": digest([detector, identity["dataset"]]),
         "setting": digest(setting),
@@ -61,6 +69,11 @@ def config_columns(config: TrialConfig) -> dict[str, Any]:
     for name, value in config.parameters.items():
         columns[f"parameters.{name}"] = _cell(value)
     return columns
+
+
+def _untuned(config: TrialConfig, asked: TrainingConfig) -> TrialConfig:
+    rate = asked.model_dump(include={"learning_rate", "scale_learning_rate"})
+    return config.model_copy(update={"training": config.training.model_copy(update=rate)})
 
 
 def epoch_table(records: list[RunRecord]) -> pd.DataFrame:

@@ -162,7 +162,7 @@ def comparison() -> StudySpec:
         question=_question(comparison),
         base=_pointpillars(),
         points=_methods(),
-        tuning=Tuning(trials=6, epochs=20),
+        tuning=Tuning(trials=6, epochs=20, finalists=3, fresh=2),
         claims=of_table_3(),
         seeds=KITTI_SEEDS,
         budget=KITTI_BUDGET,
@@ -180,7 +180,7 @@ def quick_comparison() -> StudySpec:
             "name": "quick_comparison",
             "question": _question(quick_comparison),
             "points": _methods(),
-            "tuning": Tuning(trials=4, epochs=2),
+            "tuning": Tuning(trials=4, epochs=2, finalists=3, fresh=2),
             "search": None,
             "claims": of_table_3(),
             "seeds": tuple(range(6)),
@@ -276,10 +276,11 @@ def _k_n_tau(neighbors: tuple[int, int], samples: tuple[int, int]) -> dict[str, 
 
 
 def _methods() -> tuple[Point, ...]:
-    """The student alone, and every method with a weight to be tuned."""
+    """The student alone with its learning rate, and every method with its weight, to be tuned."""
+    student = COMPONENTS[0].model_copy(update={"tune": True})
     others = {name: Point(label=name, set={"method": name, "parameters": {}}, tune=True) for name in TABLE_3 + LATER}
     ours = Point(label="pointdistiller", tune=True)
-    return (COMPONENTS[0], *(others[name] for name in TABLE_3), ours, *(others[name] for name in LATER))
+    return (student, *(others[name] for name in TABLE_3), ours, *(others[name] for name in LATER))
 
 
 def _question(study: Callable[[], StudySpec]) -> str:

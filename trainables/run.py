@@ -21,7 +21,7 @@ from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from trainables import datasets, detectors, distillers
 from trainables.costs import measuring
 from trainables.datasets import ready
-from trainables.training import cohort, given_teacher
+from trainables.training import cohort, given_teacher, schedule
 from trainables.training.checkpoints.writing import export_detector
 from trainables.training.keeping import Kept
 from trainables.training.machine import peak_memory_mb, reset_peak_memory
@@ -69,6 +69,17 @@ def weight_range(config: TrialConfig) -> tuple[float, float]:
         InputError: an unknown method, or one without distillation.
     """
     return distillers.load(config.method).weight_range
+
+
+def learning_rate(config: TrialConfig) -> float:
+    """With which learning rate a run's schedule starts: its own, or its detector's.
+
+    Raises:
+        InputError: an unknown detector.
+    """
+    cfg = detectors.load(config.detector.name).load(config.detector, teacher=config.method == "teacher")
+    schedule.lay_schedule(cfg, config.training.model_copy(update={"amp": False}))  # only a worker has a GPU
+    return float(cfg.optim_wrapper.optimizer.lr)
 
 
 def called(config: TrialConfig) -> dict[str, Called]:

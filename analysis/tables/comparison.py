@@ -22,7 +22,7 @@ TITLE = "How the methods compare"
 EMPTY = "No setting holds fixed rows of two distillation methods."
 
 WEIGHT = "parameters.weight"
-"""What tuning chooses (`study/nouns/spec.py`)."""
+"""What tuning chooses (`study/nouns/spec.py`); of the student it is the learning rate."""
 
 
 def summarize(results: Results) -> pd.DataFrame:
@@ -48,7 +48,8 @@ def caption(summary: pd.DataFrame) -> str:
     tuned = summary["tuning_runs"].gt(0).any()
     choice = (
         "Weights were chosen on the same validation split as the results, in runs on a seed of their own that count "
-        "for nothing else; × default is the weight against the method's own. "
+        "for nothing else; × default is the weight against the method's own, of the student the learning rate against "
+        "its own. "
     )
     return (
         f"{show.unit_sentence(summary)}mean ± standard deviation over seeds (n/a with one seed) and the 95 % interval "
@@ -66,7 +67,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
     columns += [show.Column("95 % interval of gain", _gain_interval), show.count_column()]
     if summary["tuning_runs"].add(summary["tuning_missing"]).gt(0).any():
         columns += [
-            show.Column("Weight", lambda row: short(row["weight"])),
+            show.Column("Weight", _chosen),
             show.Column("× default", lambda row: short(row["weight_ratio"])),
             show.Column("Tuning runs", _tries),
         ]
@@ -87,11 +88,19 @@ def _weight(variant: pd.DataFrame, results: Results) -> dict[str, float]:
     spec = next((spec for spec in results.specs if spec.name == first["study"]), None)
     point = next((point for point in spec.points if point.label == first["label"]), None) if spec else None
     start = point.tune[1] if point is not None and isinstance(point.tune, tuple) else nan
-    weight = float(first.get(WEIGHT, nan))
+    weight = first.get(WEIGHT, nan)
+    if first["method"] == "student" and not pd.isna(start):
+        weight = start if pd.isna(first["learning_rate"]) else first["learning_rate"]
+    weight = float(weight)
     tries = results.runs[(results.runs["role"] == "tuning") & (results.runs["label"] == first["label"])]
     tries = tries[tries["study"] == first["study"]]
     done = int((tries["status"] == "finished").sum())
     return {"weight": weight, "weight_ratio": weight / start, "tuning_runs": done, "tuning_missing": len(tries) - done}
+
+
+def _chosen(row: dict[str, Any]) -> str:
+    told = short(row["weight"])
+    return f"learning rate {told}" if row["method"] == "student" and told != DASH else told
 
 
 def _interval(row: dict[str, Any]) -> str:

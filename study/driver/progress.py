@@ -198,7 +198,8 @@ def name_of(one: Assignment, called: Names = nameless) -> str:
     """What a line calls a run: its row and seed, or what was varied (`search LD + RL K 12 N 300 τ 2.1`)."""
     config, varied = one.config, one.varied
     if one.role == "tuning":
-        return f"tuning of {one.label}: weight {config.parameters['weight']:.3g}"
+        what = f"weight {config.parameters['weight']:.3g}" if config.distills else _rate(config.training.learning_rate)
+        return f"tuning of {one.label}: {what}"
     if not varied:
         return f"{one.label} seed {config.seed}"
     names = called(config)
@@ -207,6 +208,10 @@ def name_of(one: Assignment, called: Names = nameless) -> str:
     others = [key for key in varied if key not in names or not names[key].switch]
     values = [f"{symbols[key]} {_short(varied[key])}" for key in others]
     return " ".join([one.label, *([" + ".join(switches)] if switches else []), *values])
+
+
+def _rate(rate: float | None) -> str:
+    return "its own learning rate" if rate is None else f"learning rate {rate:.3g}"
 
 
 def _short(value: Any) -> str:

@@ -24,7 +24,8 @@ Ended = Callable[[PlannedRun], RunRecord | None]
 def setting_of(config: TrialConfig) -> str:
     """Equal for runs whose noise is taken to be the same: data, detector and training, but for the learning rate."""
     identity = config.identity()
-    training = {name: value for name, value in identity["training"].items() if name != "learning_rate"}
+    rate = ("learning_rate", "scale_learning_rate")
+    training = {name: value for name, value in identity["training"].items() if name not in rate}
     return json.dumps([identity["detector"], identity["dataset"], training], sort_keys=True)
 
 

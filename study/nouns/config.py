@@ -125,6 +125,11 @@ class TrialConfig(Frozen):
         """True for the run of a teacher that is given as a checkpoint: it is validated, not trained."""
         return self.method == "teacher" and self.teacher.checkpoint is not None
 
+    @property
+    def tuned_key(self) -> str:
+        """What is tuned of a row of this method: the weight of its loss; without distillation, the learning rate."""
+        return "parameters.weight" if self.distills else "training.learning_rate"
+
     def identity(self) -> dict[str, Any]:
         """The content that decides the result: no path of this machine, nothing that the method does not read."""
         content = without_additions(type(self), self.model_dump(mode="json"))

@@ -62,12 +62,33 @@ class Budget(Frozen):
 
 
 class Tuning(Frozen):
-    """How much may be tried to find the loss weight of a row, before the row itself is run: as much for every row."""
+    """How much may be tried to find the loss weight of a row, before the row itself is run: as much for every row.
+
+    Of the student without distillation it is the learning rate that is tuned.
+    """
 
     trials: int = Field(6, ge=1, description="runs per row, the first with the row's own weight")
     at_once: int = Field(2, ge=1, description="runs of a row that are suggested, and can run, at once")
     epochs: int | None = Field(None, ge=1, description="length of these runs; null is as long as the row's own")
     seed: int = Field(1000, ge=0, description="of these runs; not one of the study's seeds")
+    finalists: int = Field(
+        0,
+        ge=0,
+        description="a row's best weights, its own among them, that run again on `fresh` further seeds; the "
+        "best mean is chosen unless the row's own is within a standard error of it. 0 chooses the best single run",
+    )
+    fresh: int = Field(2, ge=0, description="seeds of the finalists' further runs: seed + 1, seed + 2, ...")
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that chooses: none of them can be one of the study's."""
+        return tuple(range(self.seed, self.seed + 1 + (self.fresh if self.finalists else 0)))
+
+    @model_validator(mode="after")
+    def _finalists_are_several(self) -> "Tuning":
+        if self.finalists == 1:
+            raise ValueError("tuning.finalists must be 0 or at least 2, as a row's own weight is one of them; got 1")
+        return self
 
 
 class Point(Frozen):
@@ -76,7 +97,9 @@ class Point(Frozen):
     label: str
     set: dict[str, Any] = {}
     tune: bool | tuple[float, float, float] = Field(
-        False, description="low, start and high of a parameters.weight to be tuned; true: the method's own"
+        False,
+        description="low, start and high of the parameters.weight to be tuned, of an undistilled student of the "
+        "training.learning_rate; true: the method's own, of a learning rate from a third to three times the row's own",
     )
 
     @model_validator(mode="after")
@@ -164,8 +187,11 @@ class StudySpec(Frozen):
         labels = [point.label for point in self.points]
         if len(set(labels)) < len(labels):
             raise ValueError(f"labels of points must differ, got {labels}")
-        if self.tuning.seed in self.seeds and any(point.tune for point in self.points):
-            raise ValueError(f"tuning.seed={self.tuning.seed} chooses weights, so it cannot be one of seeds too")
+        both = [seed for seed in self.tuning.seeds if seed in self.seeds]
+        if both and any(point.tune for point in self.points):
+            further = both[0] - self.tuning.seed
+            name = f"tuning.seed + {further} = {both[0]}" if further else f"tuning.seed={both[0]}"
+            raise ValueError(f"{name} chooses weights, so it cannot be one of seeds too")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must differ, got {list(self.seeds)}")
         if self.claims:

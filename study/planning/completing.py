@@ -11,6 +11,9 @@ from study.nouns.promised import PlannedRun
 from study.nouns.spec import Point, SearchSpec, StudySpec
 from study.planning.offered import Offered
 
+TIMES = 3
+"""A learning rate is tuned from this part of the row's own to so many times it."""
+
 
 def complete(spec: StudySpec, offered: Offered) -> StudySpec:
     """The study with a method's own ranges, and the evaluator's own metric, wherever it gives none.
@@ -56,11 +59,19 @@ def check_rows(spec: StudySpec, runs: list[PlannedRun]) -> None:
 
 
 def _with_range(spec: StudySpec, point: Point, offered: Offered) -> Point:
-    if point.tune is not True:
+    if not point.tune:
         return point
     config = offered.resolve(override(spec.base, point.set))
-    start = _weight(config, point)
-    low, high = offered.weight_range(config)
+    if config.method == "teacher":
+        raise InputError(f"{point.label!r} cannot be tuned: it is a teacher")
+    if point.tune is not True:
+        return point
+    if config.distills:
+        start = _weight(config, point)
+        low, high = offered.weight_range(config)
+    else:
+        start = offered.learning_rate(config)
+        low, high = (float(f"{rate:.3g}") for rate in (start / TIMES, start * TIMES))
     return point.model_copy(update={"tune": (min(low, start), start, max(high, start))})
 
 

@@ -21,6 +21,8 @@ class Offered(NamedTuple):
     """What the evaluator of a run's data set declares."""
     weight_range: Callable[[TrialConfig], tuple[float, float]]
     """Low and high of a method's `weight`, where it is tuned."""
+    learning_rate: Callable[[TrialConfig], float]
+    """Of a run, its detector's own where it gives none."""
     search_space: Callable[[TrialConfig], dict[str, Range]]
     """Where a method is searched, by dotted key."""
     called: Callable[[TrialConfig], dict[str, Called]]

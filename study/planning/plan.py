@@ -1,6 +1,7 @@
 """From a question to the runs that answer it: every point for every seed, and the teachers they need."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError, unknown_name
@@ -13,19 +14,18 @@ from study.planning.cohorts import check_alone
 from study.planning.offered import Resolve
 
 
-def expand(spec: StudySpec, resolve: Resolve, weights: Mapping[str, float | None] = {}) -> list[PlannedRun]:
+def expand(spec: StudySpec, resolve: Resolve, chosen: Mapping[str, Mapping[str, Any]] = {}) -> list[PlannedRun]:
     """Every point for every seed, in the order of the study; equal runs only once, under their first label.
 
     Args:
-        weights: by label, the `parameters.weight` that tuning chose; None leaves the point as it is.
+        chosen: by label, what tuning changes in a point, by dotted key.
 
     Raises:
         InputError: a point changes a key that does not exist, or gives it a value out of its range.
     """
     runs: dict[str, PlannedRun] = {}
     for point in spec.points:
-        weight = weights.get(point.label)
-        tuned = {} if weight is None else {"parameters.weight": weight}
+        tuned = chosen.get(point.label, {})
         for seed in spec.seeds:
             config = resolve(override(spec.base, {"seed": seed, **point.set, **tuned}))
             runs.setdefault(config.key, PlannedRun(label=point.label, config=config))

@@ -213,7 +213,7 @@ class Planner:
         for run in still_to_run(self.state.students, self.files):
             tuning = tunings.get(run.label)
             if tuning is not None and tuning.hopeless:
-                reason = f"none of {tuning.trials} tuning runs has a result: {tuning.tried[0].error}"
+                reason = tuning.in_vain
                 fail(assign(run, self.files), reason)
                 self.given_up(assign(run, self.files), reason)
             elif tuning is None or tuning.chosen is not None:

@@ -31,7 +31,7 @@ def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iter
         InputError: a point, a range, a value, the metric or the budget cannot be used.
     """
     spec = complete(spec, offered)
-    planned, tuned = expand(spec, offered.resolve), {row.label: row for row in rows(spec, offered.resolve)}
+    planned, tuned = expand(spec, offered.resolve), {row.label: row for row in rows(spec, offered)}
     tuning = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in tuned.values()]
     asked = [*planned, *tuning, *around(spec, spec.seeds[0], offered.resolve)]
     told = [run for run in asked if not only or run.label in only]
@@ -54,8 +54,13 @@ def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iter
         if only and label not in only:
             continue
         low, start, high = row.bounds
-        how = f"seed {row.base.seed}, {row.base.training.epochs} epochs, weight {start:g}, then {low:g} to {high:g}"
+        how = (
+            f"seed {row.base.seed}, {row.base.training.epochs} epochs, {row.called} {start:g}, then {low:g} to {high:g}"
+        )
         yield f"and {spec.tuning.trials} tuning runs of {label}: {how}"
+        if finalists := min(spec.tuning.finalists, spec.tuning.trials):
+            seeds = ", ".join(map(str, spec.tuning.seeds[1:]))
+            yield f"and its best {finalists} on {spec.tuning.fresh} further seeds ({seeds}): the best mean is chosen"
     if spec.search and not only:
         keys, sampler = ", ".join(spec.search.space or ()), spec.search.sampler
         yield f"and {spec.search.trials} runs chosen by Optuna ({sampler}) among {keys}"

@@ -16,7 +16,6 @@ from study.nouns.errors import InputError
 from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
-from study.planning.weight_tuning import WEIGHT
 
 LOCK = ".driver"
 
@@ -152,11 +151,13 @@ def searched_around(plan: Plan) -> TrialConfig | None:
 
 
 def _untuned(run: PlannedRun, tuned: set[str]) -> TrialConfig:
-    """A tuned row without the weight that was chosen for it."""
+    """A tuned row without the weight, or the learning rate, that was chosen for it."""
     if run.label not in tuned:
         return run.config
-    name = WEIGHT.partition(".")[2]
-    rest = {key: value for key, value in run.config.parameters.items() if key != name}
+    if not run.config.distills:
+        rate = {"learning_rate": None, "scale_learning_rate": False}
+        return run.config.model_copy(update={"training": run.config.training.model_copy(update=rate)})
+    rest = {key: value for key, value in run.config.parameters.items() if key != "weight"}
     return run.config.model_copy(update={"parameters": rest})
 
 

@@ -5,7 +5,7 @@ No Ray: a launch (study/driver/launch.py) reads here what to run and comes back 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from study.evidence.next_seeds import Run
 from study.nouns.promised import Plan, PlannedRun
@@ -59,9 +59,9 @@ class StudyState:
         self.spec, self.offered, self.files = complete(spec, offered), offered, files
         self.part = part_of(self.spec, only)
         """The study as far as this launch runs it."""
-        self.rows = rows(self.spec, offered.resolve)
+        self.rows = rows(self.spec, offered)
         self.tunings: list[Tuning] = []
-        self.weights: dict[str, float | None] = {}
+        self.chosen: dict[str, dict[str, Any]] = {}
         before = files.read_plan()
         self.waves: Waves | None = None
         self._expand()
@@ -103,11 +103,11 @@ class StudyState:
         return [tuning for tuning in self.tunings if self._is_asked(tuning.row.label)]
 
     def read(self) -> None:
-        """Read how far tuning is, once, and give the points the weights that it chose."""
+        """Read how far tuning is, once, and give the points what it chose."""
         self.tunings = [read(row, self.spec, self.metric, self.files) for row in self.rows]
-        weights = {tuning.row.label: tuning.chosen for tuning in self.tunings}
-        if weights != self.weights:
-            self.weights = weights
+        chosen = {one.row.label: one.row.changes(one.chosen) for one in self.tunings if one.chosen is not None}
+        if chosen != self.chosen:
+            self.chosen = chosen
             self._expand()
 
     def plan(self) -> Plan:
@@ -182,7 +182,7 @@ class StudyState:
         final = still_to_run([run for run in self.students if run.label not in open_], self.files)
         counts = {
             "teacher": len(still_to_run(self.needed, self.files)),
-            "tuning run": sum(tuning.trials - len(tuning.tried) for tuning in self.tuned),
+            "tuning run": sum(tuning.left + len(tuning.open) for tuning in self.tuned),
             "row": len(final) + sum(run.label in open_ for run in self.students),
             "searched run": self.search.left if self.search and not self.is_part else 0,
             WAVE: int(self.waves is not None and self.waves.look(self.points) and self.waves.wants()),
@@ -202,9 +202,9 @@ class StudyState:
 
     def _expand(self) -> None:
         """Lay the rows out on all seeds: those of the study, and those that this launch runs."""
-        self._every = self._wanted = expand(self.spec, self.offered.resolve, self.weights)
+        self._every = self._wanted = expand(self.spec, self.offered.resolve, self.chosen)
         if self.is_part:
-            self._wanted = expand(self.part, self.offered.resolve, self.weights)
+            self._wanted = expand(self.part, self.offered.resolve, self.chosen)
         self._lay_out()
 
     def _lay_out(self) -> None:

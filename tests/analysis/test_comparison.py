@@ -65,6 +65,52 @@ def test_the_tuned_weight_stands_beside_its_default_and_its_tries(whole):
     assert texts[["Weight", "× default", "Tuning runs"]].tolist() == ["0.5", "0.5", "2 of 3"]
 
 
+def tuned_student(rate: float | None):
+    """A student whose tuning chose a learning rate, and two methods with their detector's own."""
+    points = [Point(label="student", set={"method": "student", "parameters": {}}, tune=(0.0003, 0.001, 0.003))]
+    points += [Point(label=name, set={"method": name, "parameters": {}}) for name in ("fitnet", "crd")]
+    asked = made_up.spec(points=tuple(points), seeds=(0, 1, 2))
+    kept, planned = [], []
+    for name, run in made_up.planned(asked):
+        config = override(run.config, {"training.learning_rate": rate} if run.label == "student" else {})
+        score = 30.0 + 2 * config.seed + (run.label == "fitnet")
+        planned.append((name, run.model_copy(update={"config": config})))
+        if config.seed < 2:
+            kept.append(made_up.record(config, run.label, metrics={"mAP/3d/moderate": score}))
+    tries = [override(kept[0].config, {"seed": seed}) for seed in (1000, 1001)]
+    kept += [made_up.record(config, "student", role="tuning") for config in tries]
+    return tidy((asked,), kept, planned)
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"), [(0.002, ("0.002", "2")), (None, ("0.001", "1"))], ids=["another", "its own"]
+)
+def test_a_student_whose_learning_rate_was_tuned_stays_the_baseline_of_its_methods(rate, told):
+    results = tuned_student(rate)
+    summary = comparison.summarize(results)
+    assert summary["setting"].nunique() == 1
+    row = of(summary, "fitnet")
+    assert (row["gain_n"], row["gain_mean"], row["missing"]) == (2, 1.0, 1)
+    texts = comparison.present(summary).set_index("Row").loc["student"].iloc[0]
+    assert texts[["Weight", "× default", "Tuning runs"]].tolist() == [f"learning rate {told[0]}", told[1], "2 of 2"]
+    assert "of the student the learning rate" in comparison.caption(summary)
+
+
+def test_students_of_several_learning_rates_that_were_asked_for_are_several_baselines():
+    points = tuple(
+        Point(label=f"{method} {rate}", set={"method": method, "parameters": {}, "training.learning_rate": rate})
+        for rate in (0.001, 0.002)
+        for method in ("student", "fitnet", "crd")
+    )
+    asked = made_up.spec(points=points, seeds=(0, 1))
+    kept = []
+    for _, run in made_up.planned(asked):
+        score = {"student 0.001": 30.0, "student 0.002": 34.0}.get(run.label, 35.0)
+        kept.append(made_up.record(run.config, run.label, metrics={"mAP/3d/moderate": score}))
+    summary = comparison.summarize(tidy((asked,), kept))
+    assert [of(summary, f"fitnet {rate}")["gain_mean"] for rate in (0.001, 0.002)] == [5.0, 1.0]
+
+
 def test_losses_are_compared_at_the_last_epoch(whole):
     keys = whole.finished.loc[whole.finished["label"] == "fitnet", "key"]
     last = whole.epochs[whole.epochs["key"].isin(keys) & (whole.epochs["epoch"] == 6)]

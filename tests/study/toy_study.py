@@ -117,6 +117,7 @@ OFFERED = Offered(
     resolve=resolve,
     metrics_of=lambda config: DECLARED,
     weight_range=lambda config: (0.1, 10.0),
+    learning_rate=lambda config: config.training.learning_rate or 0.001,
     search_space=lambda config: {key: Range.model_validate(range_) for key, range_ in SPACE.items()},
     called=lambda config: CALLED,
 )

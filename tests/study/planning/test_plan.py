@@ -130,8 +130,9 @@ def test_every_named_study_builds_and_survives_json(name):
 def test_a_comparison_tunes_every_method_alike():
     for study in (named_studies.comparison(), named_studies.quick_comparison()):
         tuned = [point.label for point in study.points if point.tune]
-        assert len(tuned) == 10
-        assert [point.label for point in study.points if not point.tune] == ["student"]
+        assert len(tuned) == 11
+        assert tuned == [point.label for point in study.points], "the student too, as often as every method"
+        assert (study.tuning.finalists, study.tuning.fresh) == (3, 2)
         assert {key for point in study.points for key in point.set} <= {"method", "parameters"}
 
 
@@ -154,6 +155,15 @@ def test_a_preview_names_the_runs_that_are_known_and_counts_the_others():
     ]
     assert lines[2].startswith("after tuning")
     assert lines[3:] == ["and 3 tuning runs of m: seed 1000, 1 epochs, weight 1, then 0.1 to 10"]
+
+
+def test_a_preview_tells_of_finalists_and_of_a_students_learning_rate():
+    points = [{"label": "student", "set": {"method": "student"}, "tune": True}]
+    lines = list(preview(toy(points=points, seeds=[4], tuning={"trials": 2, "finalists": 3}), OFFERED))
+    assert lines[-2:] == [
+        "and 2 tuning runs of student: seed 1000, 2 epochs, learning rate 0.001, then 0.000333 to 0.003",
+        "and its best 2 on 2 further seeds (1001, 1002): the best mean is chosen",
+    ]
 
 
 def test_a_study_file_is_a_study(tmp_path):

@@ -31,7 +31,7 @@ def files_of(tmp_path) -> StudyFiles:
 
 
 def row_of(spec: StudySpec) -> Row:
-    (row,) = rows(spec, resolve)
+    (row,) = rows(spec, OFFERED)
     return row
 
 
@@ -130,7 +130,7 @@ def test_rows_of_one_study_are_first_tried_at_the_same_places_of_their_ranges(tm
         for name, at, bounds in (("one", 0, [0.1, 1, 10]), ("two", 3, [100, 1000, 10000]))
     ]
     spec = tuned(points=points)
-    first, second = rows(spec, resolve)
+    first, second = rows(spec, OFFERED)
     one, two = (
         [
             r.config.parameters["weight"]
@@ -174,7 +174,7 @@ def test_failed_tuning_runs_are_tried_again_only_where_all_of_a_row_failed(tmp_p
 
 
 def test_the_rows_own_runs_get_the_chosen_weight():
-    runs = expand(tuned(), resolve, {"method": 7.5})
+    runs = expand(tuned(), resolve, {"method": {"parameters.weight": 7.5}})
     weights = [(run.label, run.config.parameters.get("weight")) for run in runs]
     assert weights == [("student", None)] * 2 + [("method", 7.5)] * 2
 
@@ -197,11 +197,19 @@ def test_a_method_without_a_weight_cannot_be_tuned():
         ({"points": [{"label": "x", "tune": [0, 1, 2]}]}, "0 < low <= start <= high"),
         ({"points": [{"label": "x", "tune": [1, 3, 2]}]}, "0 < low <= start <= high"),
         ({"tuning": {"seed": 1}}, r"tuning\.seed=1 chooses weights"),
+        ({"seeds": [0, 1002], "tuning": {"finalists": 3}}, r"tuning\.seed \+ 2 = 1002 chooses weights"),
+        ({"tuning": {"finalists": 1}}, "finalists must be 0 or at least 2"),
     ],
 )
 def test_a_tuning_that_makes_no_sense_is_refused(change, rule):
     with pytest.raises(InputError, match=rule):
         validated(StudySpec, tuned().model_dump(mode="json") | change)
+
+
+@pytest.mark.parametrize("tuning", [{}, {"finalists": 3, "fresh": 0}], ids=["no finalists", "no fresh seed"])
+def test_a_study_without_finalists_may_count_with_the_seeds_after_that_of_its_tuning(tuning):
+    spec = validated(StudySpec, tuned().model_dump(mode="json") | {"seeds": [0, 1001], "tuning": tuning})
+    assert spec.tuning.seeds == (1000,)
 
 
 def test_a_study_tunes_its_rows_first_and_runs_them_with_what_was_chosen(cluster, tmp_path):

@@ -4,7 +4,8 @@ import pytest
 import tiny_run
 import torch
 
-from study.nouns.config import TrainingConfig
+from study.nouns.config import TrainingConfig, TrialConfig
+from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from tests.trainables.small_detectors import small
 from trainables import detectors, run
@@ -50,6 +51,15 @@ def test_a_learning_rate_is_scaled_to_the_frames_of_a_step_with_its_whole_cycle(
     assert rate == pytest.approx(plain.optim_wrapper.optimizer.lr * 6 / made_for)
     peaks = [[s.eta_min / c.optim_wrapper.optimizer.lr for s in c.param_scheduler] for c in (plain, scaled)]
     assert peaks[1][0] == pytest.approx(peaks[0][0])
+
+
+def test_what_a_learning_rate_is_tuned_around_is_that_of_the_runs_schedule():
+    config = TrialConfig(detector=small("pointpillars"))
+    own = detectors.load("pointpillars").load(config.detector, teacher=False).optim_wrapper.optimizer.lr
+    assert run.learning_rate(config) == own
+    assert run.learning_rate(override(config, {"training.learning_rate": 0.5})) == 0.5
+    scaled = {"training.scale_learning_rate": True, "training.batch_size": 6, "training.amp": True}
+    assert run.learning_rate(override(config, scaled)) == pytest.approx(own / 8)
 
 
 def test_a_learning_rate_of_ones_own_is_not_scaled():
