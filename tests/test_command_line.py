@@ -219,7 +219,10 @@ WRONG = [
     (["run", "quickstrat"], "Did you mean 'quickstart'?"),
     (["run", "no_such_file.yaml"], "no_such_file.yaml"),
     (["run", "quickstart", "--seeds", "one"], "--seeds expects whole numbers"),
-    (["run", "quickstart", "--rows", "student,fitnett", "--results", "{tmp}"], "unknown row 'fitnett'. Did you mean 'fitnet'?"),
+    (
+        ["run", "quickstart", "--rows", "student,fitnett", "--results", "{tmp}"],
+        "unknown row 'fitnett'. Did you mean 'fitnet'?",
+    ),
     (["run", "quickstart", "--set", "base.training.epoch=3"], "Did you mean 'base.training.epochs'?"),
     (["run", "quickstart", *FEW, "--set", "budget.gpus_per_trial=64", "--results", "{tmp}"], "budget.gpus_per_trial"),
     (["run", "quickstart", *FEW, "--address", "127.0.0.1:1", "--results", "{tmp}"], "127.0.0.1:1"),
