@@ -1,4 +1,4 @@
-"""What PointDistiller's paper claims, as claims about the rows of our studies: moderate 3D mAP on KITTI.
+"""What PointDistiller's paper claims, as claims about the rows of our studies: moderate 3D mAP.
 
 Zhang et al., CVPR 2023: Tables 2, 3 and 5, Figure 5. The paper's numbers come from single runs. `published` is the
 difference of two printed values; what it draws from it in words (a component, a method or a size helps, and by how
