@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from analysis.claim_notes import share
-from analysis.declarations import better_sign
 from analysis.fronts import column_of, judged
 from analysis.intervals import Spread, paired_differences, spread
 from analysis.results import Results
@@ -83,7 +82,7 @@ def _gap(study: Results, group: pd.DataFrame) -> Iterator[str]:
     above = above[(above["status"] == "finished") & above[column].notna()] if column in above else above.iloc[:0]
     for name, teacher in above.groupby("row", sort=False):
         best = spread(teacher[column])
-        lead = better_sign(study.metric) * (best.mean - reached.mean)
+        lead = study.metric.sign * (best.mean - reached.mean)
         than = "its student" if lead > 0 else "its student (there is little to teach)"
         better = f"{number(lead)} better than" if lead > 0 else "no better than"
         whose = f"The teacher “{name}”" if above["row"].nunique() > 1 else "The teacher"
@@ -98,7 +97,7 @@ def _order(study: Results, finished: pd.DataFrame) -> Iterator[str]:
     rows, student = _fixed(finished), finished[finished["method"] == "student"]
     if rows["method"].nunique() < 2:
         return
-    sign, column = better_sign(study.metric), f"metrics.{study.metric.name}"
+    sign, column = study.metric.sign, f"metrics.{study.metric.name}"
     pairs = [(str(name), spread(sign * paired_differences(row, student, column))) for name, row in rows.groupby("row")]
     gains = sorted((pair for pair in pairs if pair[1].n), key=lambda pair: -pair[1].mean)
     if gains:
@@ -149,7 +148,7 @@ def _search(study: Results) -> Iterator[str]:
         yield f"{within['front'].sum()} of {of} are on the front of {listed([_told(one) for one in objectives])}."
         return
     scores = within[column_of(first)].astype(float)
-    best = scores.max() if better_sign(first) > 0 else scores.min()
+    best = scores.max() if first.sign > 0 else scores.min()
     yield (
         f"The best of {of} scored {number(best)} {_told(first)} (median "
         f"{number(scores.median())}); being the best of {len(scores)}, it is an optimistic figure."

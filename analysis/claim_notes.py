@@ -6,7 +6,7 @@ from analysis.results import Results
 from analysis.wording import count, listed, number
 from study.evidence.statements import Answer, Answers, Noise
 from study.evidence.verdicts import Word
-from study.nouns.claims import POOLED_FROM
+from study.nouns.claims import pools
 
 
 def notes(results: Results) -> list[str]:
@@ -66,7 +66,7 @@ def _noise(study: Results, noise: Noise, several: bool) -> Iterator[str]:
 
 def _pooled(study: Results) -> bool:
     """Whether the noise of a row leans on that of the others."""
-    return sum(not claim.exploratory for claim in study.specs[0].claims) >= POOLED_FROM
+    return pools(study.specs[0].claims)
 
 
 def _grid(told: Answers) -> str:

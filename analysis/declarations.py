@@ -60,11 +60,6 @@ def undeclared(name: str) -> Metric:
     return Metric(name=name, title=name)
 
 
-def better_sign(metric: Metric) -> int:
-    """1 where larger is better, else -1: a difference times this is a gain."""
-    return 1 if metric.direction == "max" else -1
-
-
 def merged_names(names: Iterable[Mapping[str, Called]]) -> dict[str, Called]:
     """Dotted key -> how it is called; without a unit where runs count it in different ones."""
     found: dict[str, Called] = {}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.declarations import better_sign, undeclared
+from analysis.declarations import undeclared
 from analysis.results import Results
 from analysis.wording import listed, short
 from study.nouns.metrics import COSTS, Metric
@@ -45,7 +45,7 @@ def judged(study: Results) -> Judged:
     scored = known[(known["status"] == "finished") & known[needed].notna().all(axis=1)]
     within = pd.Series(True, index=scored.index)
     for metric, bound in bounds:
-        within &= better_sign(metric) * (scored[column_of(metric)].astype(float) - bound) >= 0
+        within &= metric.sign * (scored[column_of(metric)].astype(float) - bound) >= 0
     front = pd.Series(False, index=scored.index)
     front[within] = on_front(scored[within], objectives)
     said = [f"{metric.title} at {'least' if metric.direction == 'max' else 'most'} {short(b)}" for metric, b in bounds]
@@ -54,7 +54,7 @@ def judged(study: Results) -> Judged:
 
 def on_front(runs: pd.DataFrame, objectives: Sequence[Metric]) -> NDArray[np.bool_]:
     """Which runs no other run beats."""
-    columns = [better_sign(metric) * runs[column_of(metric)].to_numpy(float) for metric in objectives]
+    columns = [metric.sign * runs[column_of(metric)].to_numpy(float) for metric in objectives]
     values = np.stack(columns, axis=1)
     beaten = [bool(((values >= one).all(axis=1) & (values > one).any(axis=1)).any()) for one in values]
     return ~np.array(beaten, dtype=bool)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import headings
-from analysis.declarations import Block, better_sign, blocks_of
+from analysis.declarations import Block, blocks_of
 from analysis.intervals import Spread, paired_differences, spread
 from analysis.published import Printed, beside
 from analysis.results import Results
@@ -89,7 +89,7 @@ def _measured(variant: pd.DataFrame, student: pd.DataFrame, teacher: pd.DataFram
         row |= _fields(f"metrics.{metric.column}", spread(_values(finished, metric)))
     gain, distance = spread(pd.Series(dtype=float)), float("nan")
     if headline := block.headline:
-        row["headline"], sign = headline.column, better_sign(headline)
+        row["headline"], sign = headline.column, headline.sign
         distance = sign * (_values(finished, headline).mean() - _values(teacher, headline).mean())
         if variant["method"].iloc[0] not in UNDISTILLED:
             gain = spread(sign * paired_differences(finished, student, f"metrics.{headline.name}"))
@@ -104,7 +104,7 @@ def _in_paper(run: dict[str, Any], block: Block) -> dict[str, Any]:
     row |= {"paper_gain": nan, "paper_differs": ", ".join(printed.differs)}
     if (headline := block.headline) and run["method"] not in UNDISTILLED:
         values = [values.get(headline.name, nan) for values in (printed.values, printed.of_student)]
-        row["paper_gain"] = round(better_sign(headline) * (values[0] - values[1]), 1)
+        row["paper_gain"] = round(headline.sign * (values[0] - values[1]), 1)
     return row
 
 

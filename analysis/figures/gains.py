@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.declarations import better_sign, blocks_of
+from analysis.declarations import blocks_of
 from analysis.declared_table import counted, distilled, setting_name
 from analysis.intervals import paired_differences
 from analysis.results import Results
@@ -87,7 +87,7 @@ def _gains(results: Results, line: dict[str, Any]) -> tuple[str, pd.Series]:
         return "gain", pd.Series(dtype=float)
     student = runs[runs["method"] == "student"]
     raw = paired_differences(runs[runs["variant"] == line["variant"]], student, f"metrics.{headline.name}")
-    return with_unit(f"gain in {headline.title}", headline.unit), better_sign(headline) * raw
+    return with_unit(f"gain in {headline.title}", headline.unit), headline.sign * raw
 
 
 def _draw_panel(axes: Axes, panel: pd.DataFrame, rows: list[str]) -> None:

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from analysis import headings
-from analysis.declarations import better_sign
 from analysis.fronts import column_of, judged
 from analysis.results import Results
 from analysis.wording import DASH, listed, mark, missing_sentence, number
@@ -80,7 +79,7 @@ def _of_study(study: Results) -> pd.DataFrame:
     if scored.empty:
         return pd.DataFrame()
     first, *others = objectives
-    sign, score = better_sign(first), column_of(first)
+    sign, score = first.sign, column_of(first)
     ordered = scored.assign(worse=-sign * scored[score], beyond=~scored["within"], behind=~scored["front"])
     ordered = ordered.sort_values(["beyond", "behind", "worse", "key"])
     best = ordered.head(max(TOP, int(scored["front"].sum()))).reset_index(drop=True)

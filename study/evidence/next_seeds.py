@@ -184,5 +184,5 @@ class NextSeeds:
         if not readings:
             return 0.0
         last = readings[-1]
-        distance = (last.mean - atom.threshold) * (1 if atom.above else -1)
+        distance = last.beyond(atom.threshold, atom.above)
         return distance / last.sd if last.sd > 0 else math.copysign(math.inf, distance)

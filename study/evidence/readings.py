@@ -39,9 +39,13 @@ class Reading(NamedTuple):
     sd: float
     df: float
 
+    def beyond(self, threshold: float, above: bool) -> float:
+        """How far the mean lies on the side of the threshold that is asked about; negative on the other."""
+        return (self.mean - threshold) * (1 if above else -1)
+
     def p(self, threshold: float, above: bool) -> float:
         """One-sided: how unlikely so much is, if the difference lay on the other side of the threshold."""
-        distance = (self.mean - threshold) * (1 if above else -1)
+        distance = self.beyond(threshold, above)
         if self.sd == 0:
             return 0.0 if distance > 0 else 1.0
         return float(stdtr(self.df, -distance * math.sqrt(self.n) / self.sd))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from study.evidence.readings import Readings, Wave
 from study.evidence.verdicts import Evidence
-from study.nouns.claims import POOLED_FROM, leveled
+from study.nouns.claims import leveled, pools
 from study.nouns.config import TrialConfig
 from study.nouns.metrics import Metric
 from study.nouns.promised import PlannedRun
@@ -51,7 +51,7 @@ def begin(
         teachers: the record of each row's teacher, by label, as far as there is one.
     """
     claims = leveled(spec.claims, spec.rule)
-    pooled = sum(not claim.exploratory for claim in spec.claims) >= POOLED_FROM
+    pooled = pools(spec.claims)
     settings = {label: setting_of(config) for label, config in rows.items()}
     above = {label: result(record, metric) for label, record in teachers.items()}
     readings = Readings(

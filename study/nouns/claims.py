@@ -141,6 +141,11 @@ class Leveled(NamedTuple):
     level: float
 
 
+def pools(claims: Iterable[Claim]) -> bool:
+    """Whether there are enough claims for their noise to be pooled over rows."""
+    return sum(not claim.exploratory for claim in claims) >= POOLED_FROM
+
+
 def leveled(claims: Iterable[Claim], rule: Rule) -> list[Leveled]:
     """Every claim with its share of alpha (Bonferroni). Exploratory ones share an alpha of their own."""
     claims = list(claims)

@@ -94,8 +94,7 @@ class Planner:
     @property
     def stopped(self) -> str | None:
         """Why the study is not done, where nothing can start any more; None where it is."""
-        waits = self._left == 0 and (self._suggested or self._search_has_more() or self._waiting())
-        if waits or self._wave_is_too_large:
+        if (self._left == 0 and self._student_is_open) or self._wave_is_too_large:
             return f"the limit of budget.runs={self.state.spec.budget.runs} is reached, all launches counted"
         return next(iter(self.unfit.values()), None)
 
@@ -128,7 +127,11 @@ class Planner:
 
     @property
     def _students_wait(self) -> bool:
-        return self._left != 0 and bool(self._suggested or self._search_has_more() or self._waiting())
+        return self._left != 0 and self._student_is_open
+
+    @property
+    def _student_is_open(self) -> bool:
+        return bool(self._suggested or self._search_has_more() or self._waiting())
 
     def _waiting(self) -> list[Waiting]:
         """Tuning runs, or else rows, that could start now."""

@@ -54,10 +54,10 @@ class Waves:
             runs: those of the waves.
             gone: keys of runs that will have no record.
         """
-        for label, key in self._teachers.items():
-            value = replay.result(self.files.finished(key), self.metric)
-            if value is not None:
-                self.evidence.readings.teachers[label] = value
+        known = self.evidence.readings.teachers
+        open_ = {label: key for label, key in self._teachers.items() if label not in known}
+        reached = {key: replay.result(self.files.finished(key), self.metric) for key in set(open_.values())}
+        known |= {label: value for label, key in open_.items() if (value := reached[key]) is not None}
 
         def ended(run: PlannedRun) -> RunRecord | None:
             key = run.config.key

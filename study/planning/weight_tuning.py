@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import TrialState
 
+from study.evidence.replay import result
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.metrics import Metric
@@ -131,7 +132,7 @@ def read(row: Row, spec: StudySpec, metric: Metric, files: StudyFiles) -> Tuning
     if None in records or len(runs) < tuning.trials:
         left = tuning.trials - len(runs) + min(tuning.finalists, tuning.trials) * len(fresh)
         return Tuning(row, runs, records, left, None)
-    found = {value: _score(record, metric) for value, record in zip(values, records, strict=True)}
+    found = {value: result(record, metric) for value, record in zip(values, records, strict=True)}
     single = {value: score for value, score in found.items() if score is not None}
     if not fresh:
         return Tuning(row, runs, records, 0, best(single, start))
@@ -140,7 +141,7 @@ def read(row: Row, spec: StudySpec, metric: Metric, files: StudyFiles) -> Tuning
         again = [row.run(value, seed) for seed in fresh]
         answers = [files.ended(run.config.key) for run in again]
         runs, records = runs + again, records + answers
-        scores[value] = [single[value], *(_score(record, metric) for record in answers)]
+        scores[value] = [single[value], *(result(record, metric) for record in answers)]
     return Tuning(row, runs, records, 0, None if None in records else winner(scores, start))
 
 
@@ -168,7 +169,7 @@ def _suggested(
         values, runs, records = values + these, runs + asked, records + answers
         if None not in answers:
             for trial, record in zip(trials, answers, strict=True):
-                score = _score(record, metric)
+                score = result(record, metric)
                 study.tell(trial, score, state=TrialState.FAIL if score is None else None)
     return values, runs, records
 
@@ -203,10 +204,3 @@ def _fresh_study(spec: StudySpec, metric: Metric) -> optuna.Study:
         seed=spec.tuning.seed, n_startup_trials=(spec.tuning.trials + 1) // 2, constant_liar=True
     )
     return optuna.create_study(direction="maximize", sampler=sampler)
-
-
-def _score(record: RunRecord | None, metric: Metric) -> float | None:
-    """What a run gave, larger values better."""
-    if record is None or record.status != "finished" or metric.name not in record.metrics:
-        return None
-    return metric.sign * record.metrics[metric.name]

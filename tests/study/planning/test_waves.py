@@ -252,6 +252,7 @@ def test_an_exploratory_claim_may_come_later(tmp_path):
     changed = StudyState(toy(points=POINTS, seeds=list(range(10)), claims=[*CLAIMS, later]), OFFERED, driver.files)
     changed.read()
     check(changed.spec, changed.plan(), driver.files, resume=True)
+    assert changed.plan().runs == driver.files.read_plan().runs
 
 
 @pytest.mark.parametrize(
