@@ -135,6 +135,11 @@ class SearchSpec(Frozen):
     warm_start: bool = Field(
         False, description="tell Optuna the study's other finished runs inside the space, too; they count for no trial"
     )
+    confirm: tuple[int, ...] = Field(
+        (),
+        description="seeds on which the best run is repeated once the search is over, as a row of its own: the score "
+        "that chose it is flattered",
+    )
 
     @field_validator("sampler", mode="before")
     @classmethod
@@ -147,6 +152,14 @@ class SearchSpec(Frozen):
     def _objectives_differ(self) -> "SearchSpec":
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError(f"objectives must differ, got {list(self.objectives)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_run_is_best(self) -> "SearchSpec":
+        if self.confirm and len(self.objectives) > 1:
+            raise ValueError(f"search.confirm repeats the best run, and {len(self.objectives)} objectives have no best")
+        if len(set(self.confirm)) < len(self.confirm):
+            raise ValueError(f"search.confirm must be seeds that differ, got {list(self.confirm)}")
         return self
 
 
@@ -194,6 +207,8 @@ class StudySpec(Frozen):
             raise ValueError(f"{name} chooses weights, so it cannot be one of seeds too")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must differ, got {list(self.seeds)}")
+        if self.search is not None and self.seeds[0] in self.search.confirm:
+            raise ValueError(f"search.confirm holds {self.seeds[0]}, on which the search chooses: take other seeds")
         if self.claims:
             self.rule.looked_at(len(self.seeds))
             check(self.claims, labels, self.rule)

@@ -1,5 +1,6 @@
 """What a search looks for: its objectives, and the bounds that a run must keep to, read off a run's record."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from study.nouns.metrics import COSTS, Metric, find
@@ -35,6 +36,13 @@ class Goals(NamedTuple):
             metric.name: known[metric.name] - bound if metric.direction == "min" else bound - known[metric.name]
             for metric, bound in self.bounds
         }
+
+    def best(self, records: Iterable[RunRecord]) -> RunRecord | None:
+        """The best of some runs by the one objective, among those within all bounds; the first of equal ones."""
+        objective = self.objectives[0]
+        judged = [(record, values) for record in records if (values := self.values(record)) is not None]
+        within = [one for one in judged if all(excess <= 0 for excess in self.excess(one[0]).values())]
+        return max(within, key=lambda one: objective.sign * one[1][0])[0] if within else None
 
 
 def goals_of(spec: StudySpec, offered: Offered) -> Goals | None:

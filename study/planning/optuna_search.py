@@ -101,6 +101,11 @@ class Search:
         """How many suggestions learn from nothing before them, and so can be asked for at once."""
         return draws_left(self._search, len(self.study.trials))
 
+    @property
+    def over(self) -> bool:
+        """Whether it suggests nothing more and has the result of all that it suggested."""
+        return not (self.left or self._open)
+
     def ask(self, most: int, keep: Callable[[], None]) -> list[Assignment]:
         """Up to so many runs to start now; none where the search is at its end, or has to wait for results.
 

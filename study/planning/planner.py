@@ -109,6 +109,7 @@ class Planner:
             if self.state.search is not None:
                 self.state.search.ended(key)
             self._rows.pop(key, None)
+        self._confirm()
         if not self._tuned.keys().isdisjoint(keys):  # the next round can start, or a row has its weight, or never will
             self.state.read()
             self.state.keep()
@@ -156,6 +157,7 @@ class Planner:
             # What is a row too is run as such, and told to the search when it ends.
             known = self.running | self._rows.keys()
             self._suggested = [one for one in self._suggested if one.config.key not in known]
+            self._confirm()  # all may be answered already
         streams = [stream_of(one.config) for one in self._suggested]
         together = [one for one, stream in zip(self._suggested, streams, strict=True) if stream == streams[0]]
         self._suggested = [one for one in self._suggested if one not in together]
@@ -164,6 +166,12 @@ class Planner:
     def _search_has_more(self) -> bool:
         search, base = self.state.search, self._searched
         return search is not None and base is not None and search.left > 0 and self._taught(base)
+
+    def _confirm(self) -> None:
+        """Where the search has just ended, its best run is repeated."""
+        if self.state.confirm():
+            self.state.keep()
+            self._look_for_runs()
 
     def _taught(self, one: Waiting) -> bool:
         """Whether the teacher that a run needs is there and fit."""

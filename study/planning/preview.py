@@ -64,6 +64,8 @@ def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iter
     if spec.search and not only:
         keys, sampler = ", ".join(spec.search.space or ()), spec.search.sampler
         yield f"and {spec.search.trials} runs chosen by Optuna ({sampler}) among {keys}"
+        if spec.search.confirm:
+            yield f"and the best of them once more on seeds {', '.join(map(str, spec.search.confirm))}"
 
 
 def as_document(state: StudyState) -> str:

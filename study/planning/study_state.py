@@ -11,6 +11,7 @@ from study.evidence.next_seeds import Run
 from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning import confirming
 from study.planning.completing import check_rows, complete, metric_of
 from study.planning.goals import goals_of
 from study.planning.missing import still_to_run
@@ -70,6 +71,8 @@ class StudyState:
         self.searched = around(self.spec, seed, offered.resolve)
         self.search: Search | None = None
         self._suggested = {run.config.key: run for run in before.runs if run.role == "search"}
+        self.confirmed = [run for run in before.runs if run.role == "confirmation"]
+        """The search's best on further seeds, once it is over."""
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
         asked = [*self._every, *tuned, *self.searched]
         self.metric = metric_of(self.spec, [run.config for run in asked], offered)
@@ -94,8 +97,9 @@ class StudyState:
 
     @property
     def students(self) -> list[PlannedRun]:
-        """The rows that this launch runs, but for those of method=teacher, which are among the teachers."""
-        return [run for run in self.asked if run.config.method != "teacher"]
+        """The rows and confirmations that this launch runs; rows of method=teacher are among the teachers."""
+        rows = [run for run in self.asked if run.config.method != "teacher"]
+        return rows if self.is_part else [*rows, *self.confirmed]
 
     @property
     def tuned(self) -> list[Tuning]:
@@ -116,7 +120,7 @@ class StudyState:
         points = [run.model_copy(update={"final": False}) if run.label in open_ else run for run in self.points]
         tried = [run for tuning in self.tunings for run in tuning.runs]
         known: dict[str, PlannedRun] = {}
-        for run in [*points, *tried, *self.teachers]:
+        for run in [*points, *tried, *self.teachers, *self.confirmed]:
             known.setdefault(run.config.key, run)
         suggested = self.search.runs if self.search is not None else self._suggested
         searched = {key: run for key, run in suggested.items() if key not in known}  # others answer the rest
@@ -126,6 +130,9 @@ class StudyState:
             promises.append(self.search.promise(searched))
         elif self.searched:
             promises.append(promised(self.spec, self.searched[0].config))
+        if self.spec.search is not None and self.spec.search.confirm:
+            own = labels["confirmation", confirming.LABEL] if self.confirmed else None
+            promises.append(confirming.promised(self.spec, own, self.searched[0].config))
         return Plan(runs=(*known.values(), *searched.values()), promised=tuple(promises))
 
     def keep(self) -> None:
@@ -149,9 +156,20 @@ class StudyState:
             self.search = open_search(
                 self.spec, self.searched[0].config, self.goals, self.files, self.offered.resolve, self._suggested
             )
+            self.confirm()
         self.first_wave()
         if (now := self.plan()) != plan:
             self.files.write_plan(now)
+
+    def confirm(self) -> bool:
+        """Once the search is over, plan its best run on the seeds that confirm it. Returns whether that is news."""
+        if self.search is None or self.goals is None or not self.search.over:
+            return False
+        known = {run.config.key for run in self.confirmed}
+        found = confirming.confirmations(self.spec, self.goals, map(self.files.finished, self.search.runs))
+        new = [run for run in found if run.config.key not in known]
+        self.confirmed += new
+        return bool(new)
 
     def rate(self) -> None:
         """Keep how much each searched value mattered so far."""
@@ -180,11 +198,14 @@ class StudyState:
         """How many runs this launch has to do, by what they are; nothing that needs none."""
         open_ = self._without_weight()
         final = still_to_run([run for run in self.students if run.label not in open_], self.files)
+        confirm = self.spec.search.confirm if self.spec.search is not None and not self.is_part else ()
+        confirming_ = [run for run in final if run.role == "confirmation"]
         counts = {
             "teacher": len(still_to_run(self.needed, self.files)),
             "tuning run": sum(tuning.left + len(tuning.open) for tuning in self.tuned),
-            "row": len(final) + sum(run.label in open_ for run in self.students),
+            "row": len(final) - len(confirming_) + sum(run.label in open_ for run in self.students),
             "searched run": self.search.left if self.search and not self.is_part else 0,
+            "confirmation": len(confirming_) if self.confirmed else len(confirm),
             WAVE: int(self.waves is not None and self.waves.look(self.points) and self.waves.wants()),
         }
         return {what: count for what, count in counts.items() if count}
