@@ -136,7 +136,7 @@ def _rows(study: Results, finished: pd.DataFrame) -> Iterator[str]:
 
 def _search(study: Results) -> Iterator[str]:
     """What the search found, whatever it varied."""
-    objectives, bounds, runs, _ = judged(study)
+    objectives, bounds, runs, *_ = judged(study)
     within, first = runs[runs["within"]], objectives[0]
     if runs.empty:
         return

@@ -24,12 +24,14 @@ class Judged(NamedTuple):
         objectives: what they are compared by, the first one first.
         bounds: what they must keep to, in words; empty where nothing is bounded.
         runs: those with a result, with two columns more: `within` all bounds, and on the `front`.
-        missing: how many have none.
+        pruned: how many were ended early.
+        missing: how many have no result for another reason.
     """
 
     objectives: tuple[Metric, ...]
     bounds: str
     runs: pd.DataFrame
+    pruned: int
     missing: int
 
 
@@ -49,7 +51,9 @@ def judged(study: Results) -> Judged:
     front = pd.Series(False, index=scored.index)
     front[within] = on_front(scored[within], objectives)
     said = [f"{metric.title} at {'least' if metric.direction == 'max' else 'most'} {short(b)}" for metric, b in bounds]
-    return Judged(objectives, listed(said), scored.assign(within=within, front=front), len(asked) - len(scored))
+    pruned = int((asked["status"] == "pruned").sum())
+    runs = scored.assign(within=within, front=front)
+    return Judged(objectives, listed(said), runs, pruned, len(asked) - len(scored) - pruned)
 
 
 def on_front(runs: pd.DataFrame, objectives: Sequence[Metric]) -> NDArray[np.bool_]:

@@ -244,7 +244,11 @@ def _train(assigned: Sequence[Assignment], kept: Kept) -> None:
     folders = {one.files.run(one.config.key): one.config for one in assigned}
     if config.training.devices > 1:
         (folder,) = folders
-        trained = starting.train(config, root, folder, teacher, lambda epoch: kept.epoch(config.key, epoch))
+
+        def tell(epoch: EpochRecord) -> None:
+            kept.epoch(config.key, (epoch,))
+
+        trained = starting.train(config, root, folder, teacher, tell)
         kept.done(config.key, trained)
     else:
         cohort.train(folders, root, teacher, kept)

@@ -28,7 +28,7 @@ def summarize(results: Results) -> pd.DataFrame:
     """One row per finished run of each search with several objectives: the second over the first."""
     rows: list[dict[str, Any]] = []
     for study in results.studies:
-        objectives, _, runs, missing = judged(study)
+        objectives, _, runs, _, missing = judged(study)
         if len(objectives) < 2:
             continue
         y, x = objectives[:2]

@@ -68,7 +68,8 @@ def draw(summary: pd.DataFrame) -> Figure:
 
 def _of_metric(results: Results) -> Iterator[dict[str, Any]]:
     score = f"metrics.{results.metric.name}"
-    tried = results.runs[(results.runs["role"] != "tuning") & ~results.runs["method"].isin(UNDISTILLED)]
+    whole = results.runs[results.runs["status"] != "pruned"]
+    tried = whole[(whole["role"] != "tuning") & ~whole["method"].isin(UNDISTILLED)]
     for (setting, method), group in tried.groupby(["setting", "method"], sort=True):
         scored = group[(group["status"] == "finished") & group[score].notna()] if score in group else group.iloc[:0]
         first = group.iloc[0]

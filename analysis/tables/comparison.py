@@ -94,7 +94,7 @@ def _weight(variant: pd.DataFrame, results: Results) -> dict[str, float]:
     weight = float(weight)
     tries = results.runs[(results.runs["role"] == "tuning") & (results.runs["label"] == first["label"])]
     tries = tries[tries["study"] == first["study"]]
-    done = int((tries["status"] == "finished").sum())
+    done = int(tries["status"].isin(("finished", "pruned")).sum())
     return {"weight": weight, "weight_ratio": weight / start, "tuning_runs": done, "tuning_missing": len(tries) - done}
 
 

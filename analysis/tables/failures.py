@@ -16,8 +16,8 @@ REASONS = {
 
 
 def summarize(results: Results) -> pd.DataFrame:
-    """One row per failed, stopped or missing run."""
-    table = results.runs.loc[results.runs["status"] != "finished", COLUMNS].reset_index(drop=True)
+    """One row per failed or missing run. One that was pruned did what it was asked to."""
+    table = results.runs.loc[~results.runs["status"].isin(("finished", "pruned")), COLUMNS].reset_index(drop=True)
     table["error"] = table["error"].astype(object).where(table["error"].notna(), table["status"].map(REASONS))
     return table.assign(missing=1)
 

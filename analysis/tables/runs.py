@@ -12,7 +12,7 @@ EMPTY = "No run has been recorded yet."
 
 HEAD = ["study", "key", "label", "row", "role", "method", "seed", "detector", "compression", "dataset", "status"]
 TAIL = ["epochs_done", "seconds", "devices", "peak_memory_mb", "host", "device", "started", "commit", "error"]
-STATUS = {"finished": "finished", "failed": "failed", NOT_RUN: "not run"}
+STATUS = {"finished": "finished", "failed": "failed", "pruned": "pruned", NOT_RUN: "not run"}
 
 
 def summarize(results: Results) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def summarize(results: Results) -> pd.DataFrame:
     place = {name: at for at, name in enumerate([*values, *shown])}
     middle.sort(key=lambda name: (not name.startswith("parameters."), place.get(name, len(place)), name))
     table = runs[[*HEAD, *(name for name in middle if name not in HEAD), *TAIL]].copy()
-    table["missing"] = (runs["status"] != "finished").astype(int)
+    table["missing"] = (~runs["status"].isin(("finished", "pruned"))).astype(int)
     table.attrs = {"values": values, "metrics": {name: text for name, text in shown.items() if name in runs}}
     return table
 

@@ -5,7 +5,7 @@ import pandas as pd
 from analysis import headings
 from analysis.fronts import column_of, judged
 from analysis.results import Results
-from analysis.wording import DASH, listed, mark, missing_sentence, number
+from analysis.wording import DASH, count, listed, mark, missing_sentence, number
 
 TITLE = "Best runs of the search"
 EMPTY = "The search has no finished run with all that it is judged by (or the study did not search)."
@@ -43,13 +43,20 @@ def caption(summary: pd.DataFrame) -> str:
                 f"Of {one['scored']} search runs, those on the front of {one['judged_by']} come first: no other run is "
                 "as good in all of them and better in one."
             )
+        if one["pruned"]:
+            said.append(f"{count(one['pruned'], 'run')} that fell behind were ended early and are not among them.")
         if one["bounds"]:
             said.append(f"Beyond the bounds ({one['bounds']}): {one['beyond']}, which come last, without a rank.")
     once = summary.drop_duplicates("study")
     scored, missing = int(once["scored"].sum()), int(once["missing"].sum())
+    new = (
+        "believe the gain of “best of the search”, which repeats one on new seeds"
+        if once["confirmed"].all()
+        else ("repeat a configuration on new seeds before believing its gain")
+    )
     return (
-        f"{' '.join(said)} These scores chose the rows, so they are optimistic: repeat a configuration on new seeds "
-        f"before believing its gain. {missing_sentence(missing, scored + missing)}"
+        f"{' '.join(said)} These scores chose the rows, so they are optimistic: {new}. "
+        f"{missing_sentence(missing, scored + missing)}"
     )
 
 
@@ -75,7 +82,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_study(study: Results) -> pd.DataFrame:
-    objectives, bounds, scored, missing = judged(study)
+    objectives, bounds, scored, pruned, missing = judged(study)
     if scored.empty:
         return pd.DataFrame()
     first, *others = objectives
@@ -98,4 +105,5 @@ def _of_study(study: Results) -> pd.DataFrame:
     table["seconds"] = best["seconds"]
     table = table.assign(judged_by=listed([metric.title for metric in objectives]), bounds=bounds)
     table = table.assign(metric_heading=headings.of_metric(first), beyond=int((~scored["within"]).sum()))
-    return table.assign(scored=len(scored), missing=missing)
+    confirmed = bool((study.runs["role"] == "confirmation").any())
+    return table.assign(scored=len(scored), pruned=pruned, confirmed=confirmed, missing=missing)

@@ -150,8 +150,10 @@ class Progress(Callback):
                 self._line(f"{self._name(one)}: FAILED: {record.error or 'without a reason; see its log'}")
             else:
                 epochs = 0 if one.config.measures else one.config.training.epochs
-                last = {**record.metrics, "epoch": epochs, "epochs": epochs}
-                self._line(f"{self._name(one)}: {self._result(one, last, trial)}")
+                done = record.epochs[-1].epoch if record.status == "pruned" else epochs
+                last = {**record.metrics, "epoch": done, "epochs": epochs}
+                pruned = ", pruned" if record.status == "pruned" else ""
+                self._line(f"{self._name(one)}: {self._result(one, last, trial)}{pruned}")
 
     def _name(self, one: Assignment) -> str:
         return name_of(one, self.called)

@@ -14,6 +14,20 @@ from study.nouns.promised import Role
 from study.nouns.records import StudyFiles
 
 
+class Bar(NamedTuple):
+    """What a run must not be worse than when an epoch is over, or it ends there."""
+
+    epoch: int
+    metric: str
+    value: float
+    sign: int
+    """1 where larger values are better, else -1."""
+
+    def held(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Whether a run may go on after an epoch with these metrics."""
+        return epoch != self.epoch or self.metric not in metrics or (metrics[self.metric] - self.value) * self.sign >= 0
+
+
 class Assignment(NamedTuple):
     """One run as a trainable receives it."""
 
@@ -23,6 +37,8 @@ class Assignment(NamedTuple):
     role: Role
     varied: Mapping[str, Any] = {}
     """What a search varied in it, by dotted key."""
+    bars: tuple[Bar, ...] = ()
+    """Where it may end early."""
 
 
 def carry(assigned: Iterable[Assignment]) -> dict[str, Any]:
@@ -36,8 +52,9 @@ def carry(assigned: Iterable[Assignment]) -> dict[str, Any]:
                 "label": label,
                 "role": role,
                 "varied": varied,
+                "bars": bars,
             }
-            for config, files, label, role, varied in assigned
+            for config, files, label, role, varied, bars in assigned
         ]
     }
 
@@ -53,4 +70,5 @@ def compose(tune_config: Mapping[str, Any]) -> list[Assignment]:
 
 def _read(run: Mapping[str, Any]) -> Assignment:
     files = StudyFiles(Path(run["results"]), run["study"])
-    return Assignment(validated(TrialConfig, run["trial"]), files, run["label"], run["role"], run["varied"])
+    bars = tuple(Bar(*bar) for bar in run["bars"])
+    return Assignment(validated(TrialConfig, run["trial"]), files, run["label"], run["role"], run["varied"], bars)

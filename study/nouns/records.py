@@ -30,7 +30,8 @@ from study.nouns.spec import StudySpec, refused_name
 
 SCHEMA_VERSION = 1
 RESERVED_BYTES = 2**18
-Status = Literal["finished", "failed"]
+Status = Literal["finished", "failed", "pruned"]
+"""Pruned: a run that tried values was behind others and ended before its last epoch; its metrics are from there."""
 
 
 class EpochRecord(Frozen):
@@ -195,6 +196,11 @@ class StudyFiles:
     def retry(self, key: str) -> None:
         """Set a failed record aside (`retried/`), so that the run may be tried again."""
         if self.status(key) == "failed":
+            self._set_aside(key, "retried")
+
+    def go_on(self, key: str) -> None:
+        """Set the record of a pruned run aside (`retried/`), so that it may go on to its end."""
+        if self.status(key) == "pruned":
             self._set_aside(key, "retried")
 
     def attempts(self, key: str) -> Iterator[Path]:

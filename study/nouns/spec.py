@@ -4,7 +4,7 @@ Everything here is plain validated data (JSON in, JSON out); nothing here trains
 """
 
 import re
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -61,6 +61,14 @@ class Budget(Frozen):
         return self
 
 
+class Pruning(Frozen):
+    """At which epochs runs that try values are compared with those before them, and end if they are behind."""
+
+    epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, description="that are validated")
+    keep: float = Field(0.5, gt=0, lt=1, description="a run goes on if it is as good as this share of those before it")
+    after: int = Field(4, ge=2, description="so many runs come to an epoch before one is ended there")
+
+
 class Tuning(Frozen):
     """How much may be tried to find the loss weight of a row, before the row itself is run: as much for every row.
 
@@ -78,6 +86,9 @@ class Tuning(Frozen):
         "best mean is chosen unless the row's own is within a standard error of it. 0 chooses the best single run",
     )
     fresh: int = Field(2, ge=0, description="seeds of the finalists' further runs: seed + 1, seed + 2, ...")
+    prune: Pruning | None = Field(
+        None, description="null runs every weight to its end; finalists' further runs are never pruned"
+    )
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -135,6 +146,10 @@ class SearchSpec(Frozen):
     warm_start: bool = Field(
         False, description="tell Optuna the study's other finished runs inside the space, too; they count for no trial"
     )
+    prune: Pruning | None = Field(
+        None,
+        description="null runs every suggestion to its end; a pruned run is recorded as such and never called best",
+    )
     confirm: tuple[int, ...] = Field(
         (),
         description="seeds on which the best run is repeated once the search is over, as a row of its own: the score "
@@ -158,6 +173,10 @@ class SearchSpec(Frozen):
     def _one_run_is_best(self) -> "SearchSpec":
         if self.confirm and len(self.objectives) > 1:
             raise ValueError(f"search.confirm repeats the best run, and {len(self.objectives)} objectives have no best")
+        if self.prune is not None and len(self.objectives) > 1:
+            raise ValueError(f"search.prune compares runs by one objective, got {list(self.objectives)}")
+        if self.prune is not None and "training.epochs" in (self.space or {}):
+            raise ValueError("search.prune compares runs of one length, and search.space varies training.epochs")
         if len(set(self.confirm)) < len(self.confirm):
             raise ValueError(f"search.confirm must be seeds that differ, got {list(self.confirm)}")
         return self

@@ -27,7 +27,7 @@ def assign(run: PlannedRun, files: StudyFiles) -> Assignment:
 
 def fail(assigned: Assignment, reason: str) -> None:
     """Keep a failed record of a run that could not write its own."""
-    config, files, label, role, _ = assigned
+    config, files, label, role, *_ = assigned
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = RunRecord(key=config.key, study=files.study, label=label, role=role, config=config, status="failed")
     files.write(record.model_copy(update={"error": reason, "started": started}))

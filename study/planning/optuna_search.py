@@ -12,15 +12,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from study.nouns.assignment import Assignment
+from study.nouns.assignment import Assignment, Bar
 from study.nouns.config import IDENTITY_VERSION, TrainingConfig, TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
@@ -29,6 +29,8 @@ from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import SearchSpec, StudySpec
 from study.planning.goals import Goals
 from study.planning.offered import Resolve
+from study.planning.optuna_trials import ANSWERED, ANSWERS, closed, tell
+from study.planning.pruning import bars
 from study.planning.samplers import draws_left, sampler_of
 from study.planning.search_space import Space, suggest, values_of
 
@@ -94,6 +96,10 @@ class Search:
         self.study, self.left, self.runs = study, _left(study, promised.runs), dict(known)
         self._asked, self._goals, self._files, self._promised, self._search = asked, goals, files, promised, search
         self._open: dict[str, list[optuna.Trial]] = {}
+        self._came_by: dict[str, RunRecord] = {}
+        """The records of what it suggested, finished or pruned, by key."""
+        for key in known:
+            self._look(key)
         self._is_cold = search.warm_start
 
     @property
@@ -135,11 +141,12 @@ class Search:
             self._open.setdefault(key, []).append(trial)
             if key not in self.runs:
                 self._files.retry(key)  # another study's failure is not this one's
+                self._files.go_on(key)  # and no more is what it pruned
                 self.runs[key] = run
-            if self._files.status(key) == "finished":
+            if self._files.status(key) in ANSWERS:
                 answered.append(key)
             elif not known:
-                found.append(Assignment(run.config, self._files, run.label, run.role, dict(trial.params)))
+                found.append(Assignment(run.config, self._files, run.label, run.role, dict(trial.params), self._bars()))
         if not (found or answered or self._open):
             self.left = 0  # nothing that is suggested can be run
             return []
@@ -153,25 +160,33 @@ class Search:
 
         Of runs that it did not suggest only results are told, and they only where the search starts warm.
         """
-        record = self._files.finished(key)
-        values = self._goals.values(record)
+        self._look(key)
         waiting = self._open.pop(key, [])
         for trial in waiting:
-            for name, excess in self._goals.excess(record).items() if record and values else ():
-                trial.set_constraint(name, excess)
-            self.study.tell(trial, values, state=TrialState.FAIL if values is None else None)
-        if record is not None and not waiting and self._search.warm_start:
+            tell(self.study, trial, self._came_by.get(key), self._goals)
+        if self._search.warm_start and not waiting and (record := self._files.finished(key)) is not None:
             self._tell(record)
+
+    def _look(self, key: str) -> None:
+        """Keep the record of a suggestion that has come to its end, or as far as it was let."""
+        record = self._files.ended(key) if key in self.runs else None
+        if record is not None and record.status in ANSWERS:
+            self._came_by[key] = record
+
+    def _bars(self) -> tuple[Bar, ...]:
+        """Where a run that is assigned now may end early."""
+        return bars(self._search.prune, self._goals.objectives[0], list(self._came_by.values()))
 
     def _tell(self, record: RunRecord) -> None:
         """A run of the study that Optuna did not suggest and could have."""
         if (record.config.method, record.config.seed) != (self._asked.base.method, self._asked.base.seed):
             return
         trial = self._asked.answers(record.config)
-        if trial is None or self._goals.values(self._files.finished(record.key)) is None:
+        if trial is None or self._files.finished(record.key) is None:
             return
-        if all(trial.params != known.params for known in self.study.get_trials(deepcopy=False)):
-            self.study.add_trial(_closed(trial, record, self._goals, {TOLD: record.key}))
+        made = closed(trial, record, self._goals, {TOLD: record.key})
+        if made and all(trial.params != known.params for known in self.study.get_trials(deepcopy=False)):
+            self.study.add_trial(made)
 
     def promise(self, keys: Iterable[str]) -> Promise:
         """The runs of the search in all: those that have a result, and those that it may still ask for.
@@ -179,7 +194,7 @@ class Search:
         Args:
             keys: of what it has suggested and no other run of the study answers.
         """
-        found = sum(self._files.status(key) == "finished" for key in keys)
+        found = sum(self._files.status(key) in ANSWERS for key in keys)
         return self._promised.model_copy(update={"runs": found + _left(self.study, self._promised.runs)})
 
 
@@ -235,43 +250,36 @@ def study_name(spec: StudySpec, seed: int) -> str:
 
 
 def _left(study: optuna.Study, trials: int) -> int:
-    done = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    done = study.get_trials(deepcopy=False, states=list(ANSWERED))
     return max(0, trials - sum(TOLD not in trial.user_attrs for trial in done))
 
 
 def _settle(study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles, known: Known) -> None:
     """Close what a dead driver left open, and ask again for every suggestion that has no result."""
-    complete = [trial.params for trial in study.get_trials(states=[TrialState.COMPLETE])]
+    answered = [trial.params for trial in study.get_trials(states=list(ANSWERED))]
     waiting = [trial.system_attrs["fixed_params"] for trial in study.get_trials(states=[TrialState.WAITING])]
     for trial in study.get_trials(states=[TrialState.RUNNING, TrialState.FAIL]):
-        record = _finished(trial, asked, files, known)
-        measured = record is not None and goals.values(record) is not None
+        record = _answer(trial, asked, files, known)
+        made = closed(trial, record, goals, {}) if record is not None else None
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
-        if record is not None and measured and trial.state == TrialState.RUNNING:
-            study.add_trial(_closed(trial, record, goals, {}))
-            complete.append(trial.params)
-        answered = measured and trial.params in complete
-        if not answered and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
+        if made is not None and trial.state == TrialState.RUNNING:
+            study.add_trial(made)
+            answered.append(trial.params)
+        over = made is not None and trial.params in answered
+        if not over and trial.params and trial.params not in waiting and REFUSED not in trial.user_attrs:
             study.enqueue_trial(trial.params)
             waiting.append(trial.params)
 
 
-def _finished(trial: FrozenTrial, asked: Asked, files: StudyFiles, known: Known) -> RunRecord | None:
-    """The record of a suggestion that is known, where its run is finished."""
+def _answer(trial: FrozenTrial, asked: Asked, files: StudyFiles, known: Known) -> RunRecord | None:
+    """The record of a suggestion that is known, where its run is finished or was pruned."""
     try:
         run = asked.run(FixedTrial(trial.params))
     except ValueError:  # the driver died between two suggestions of this trial, or it was refused
         return None
-    return files.finished(run.config.key) if run.config.key in known else None
-
-
-def _closed(trial: FrozenTrial | FixedTrial, record: RunRecord, goals: Goals, said: dict[str, Any]) -> FrozenTrial:
-    """A trial with the result of a finished run, made whole: a trial that is open elsewhere can be given no bounds."""
-    return create_trial(
-        params=trial.params, distributions=trial.distributions, values=goals.values(record), user_attrs=said,
-        constraints=goals.excess(record),
-    )  # fmt: skip
+    record = files.ended(run.config.key) if run.config.key in known else None
+    return record if record is not None and record.status in ANSWERS else None
 
 
 def _mend(journal: Path) -> None:

@@ -145,7 +145,7 @@ class Planner:
     def _next_rows(self, room: int) -> list[Assignment]:
         waiting = self._waiting()
         together = [one.run for one in waiting if one.stream == waiting[0].stream]
-        return [assign(run, self.files) for run in together[: size(self.state.spec.budget, len(waiting), room)]]
+        return [self.state.assign(run) for run in together[: size(self.state.spec.budget, len(waiting), room)]]
 
     def _next_suggested(self, room: int) -> list[Assignment]:
         if not self._suggested:
@@ -221,6 +221,8 @@ class Planner:
         tunings = {tuning.row.label: tuning for tuning in self.state.tunings}
         self._tuned = _by_key(run for tuning in self.state.tuned for run in tuning.open)
         rows = []
+        for run in self.state.students:
+            self.files.go_on(run.config.key)  # a row is run to its end, whatever search pruned it
         for run in still_to_run(self.state.students, self.files):
             tuning = tunings.get(run.label)
             if tuning is not None and tuning.hopeless:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from study.evidence.next_seeds import Run
+from study.nouns.assignment import Assignment
 from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
-from study.planning import confirming
+from study.planning import confirming, pruning
 from study.planning.completing import check_rows, complete, metric_of
 from study.planning.goals import goals_of
-from study.planning.missing import still_to_run
+from study.planning.missing import assign, still_to_run
 from study.planning.offered import Offered
 from study.planning.optuna_search import Search, open_search, promised
 from study.planning.plan import check_devices, expand, part_of, teachers
@@ -81,6 +82,10 @@ class StudyState:
             check_rows(self.spec, self._every)
             self.waves = Waves(self.spec, self._every, self.metric, files, before)
             self._lay_out()
+        for run in tuned:
+            pruning.check(self.spec.tuning.prune, run.config, "tuning.prune")
+        for run in self.searched:
+            pruning.check(self.spec.search.prune if self.spec.search else None, run.config, "search.prune")
         self.teachers = self.needed = teachers(asked, offered.resolve)
         if self.is_part:
             self.needed = teachers(
@@ -170,6 +175,14 @@ class StudyState:
         new = [run for run in found if run.config.key not in known]
         self.confirmed += new
         return bool(new)
+
+    def assign(self, run: PlannedRun) -> Assignment:
+        """A row, a confirmation or a tuning run as a trainable receives it."""
+        assigned = assign(run, self.files)
+        if run.role != "tuning" or run.config.seed != self.spec.tuning.seed:
+            return assigned
+        (tuning,) = (one for one in self.tunings if one.row.label == run.label)
+        return assigned._replace(bars=pruning.bars(self.spec.tuning.prune, self.metric, tuning.single))
 
     def rate(self) -> None:
         """Keep how much each searched value mattered so far."""

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import optuna
-from optuna.trial import TrialState
 
 from study.evidence.replay import result
 from study.nouns.config import TrialConfig
@@ -28,7 +27,9 @@ from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import Point, StudySpec
 from study.planning.finalists import best, finalists, winner
+from study.planning.goals import Goals
 from study.planning.offered import Offered
+from study.planning.optuna_trials import tell
 
 DIGITS = 3
 """Significant digits of a suggested weight; as many as the row's own weight has, where that has more."""
@@ -89,6 +90,11 @@ class Tuning(NamedTuple):
     def tried(self) -> list[RunRecord]:
         """The records of the runs that were tried."""
         return [record for record in self.records if record is not None]
+
+    @property
+    def single(self) -> list[RunRecord]:
+        """Of these, the runs on the first seed that came somewhere."""
+        return [one for one in self.tried if one.config.seed == self.row.base.seed and one.status != "failed"]
 
     @property
     def hopeless(self) -> bool:
@@ -169,8 +175,7 @@ def _suggested(
         values, runs, records = values + these, runs + asked, records + answers
         if None not in answers:
             for trial, record in zip(trials, answers, strict=True):
-                score = result(record, metric)
-                study.tell(trial, score, state=TrialState.FAIL if score is None else None)
+                tell(study, trial, record, Goals((metric,)))
     return values, runs, records
 
 
@@ -203,4 +208,4 @@ def _fresh_study(spec: StudySpec, metric: Metric) -> optuna.Study:
     sampler = optuna.samplers.TPESampler(
         seed=spec.tuning.seed, n_startup_trials=(spec.tuning.trials + 1) // 2, constant_liar=True
     )
-    return optuna.create_study(direction="maximize", sampler=sampler)
+    return optuna.create_study(direction="maximize" if metric.direction == "max" else "minimize", sampler=sampler)

@@ -58,7 +58,7 @@ class Driver:
     ) -> None:
         """The runs are over, with a record of each or with none."""
         runs = list(runs)
-        for config, files, label, role, _ in runs if recorded else []:
+        for config, files, label, role, *_ in runs if recorded else []:
             files.run(config.key).mkdir(parents=True, exist_ok=True)
             files.checkpoint(config.key).touch()
             reached = value(Assignment(config, files, label, role)) if callable(value) else value

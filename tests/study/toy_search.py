@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from toy_study import DECLARED, DEFAULTS, METRIC, OFFERED, gflops, height, resolve, toy
+from toy_study import DECLARED, DEFAULTS, METRIC, OFFERED, curve_to, gflops, height, resolve, toy
 
 from study.nouns.assignment import Assignment
 from study.nouns.promised import Plan, PlannedRun
@@ -40,13 +40,16 @@ def ask(search: Search, most: int) -> list[Assignment]:
 
 
 def measure(one: Assignment) -> RunRecord:
-    """The record that the toy trainable would leave, without its epochs."""
+    """The record that the toy trainable would leave."""
     wants = {**DEFAULTS, **one.config.parameters}
     one.files.run(one.config.key).mkdir(parents=True, exist_ok=True)
     one.files.checkpoint(one.config.key).touch()
+    curve, reached = curve_to(height(wants), one.config.training.epochs), {METRIC: height(wants)}
+    ended = next((e for e in curve if not all(bar.held(e.epoch, e.metrics) for bar in one.bars)), None)
     record = RunRecord(
-        key=one.config.key, study="toy", label=one.label, role=one.role, config=one.config, status="finished",
-        metrics={METRIC: height(wants)}, facts={"gflops": gflops(wants)}, declared=DECLARED,
+        key=one.config.key, study="toy", label=one.label, role=one.role, config=one.config,
+        status="pruned" if ended else "finished", metrics=ended.metrics if ended else reached,
+        epochs=curve[: ended.epoch] if ended else curve, facts={"gflops": gflops(wants)}, declared=DECLARED,
     )  # fmt: skip
     keep(one.files, [PlannedRun(role=one.role, label=one.label, config=one.config)])
     one.files.write(record)

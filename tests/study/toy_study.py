@@ -22,7 +22,7 @@ from study.nouns.errors import InputError
 from study.nouns.metrics import Metric
 from study.nouns.overrides import override
 from study.nouns.parameters import Called, Range
-from study.nouns.records import Role, RunRecord, StudyFiles
+from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.offered import Offered
 from study.planning.study_state import Outcome
@@ -70,9 +70,17 @@ def gflops(wants: dict[str, Any]) -> float:
     return wants["samples"] / 100
 
 
+def curve_to(reached: float, epochs: int) -> tuple[EpochRecord, ...]:
+    """The epochs of a run that comes to a height."""
+    return tuple(
+        EpochRecord(epoch=epoch, losses={}, metrics={METRIC: reached - 1 / epoch}, seconds=0.0)
+        for epoch in range(1, epochs + 1)
+    )
+
+
 def train_one(assigned: Assignment) -> None:
     """One run: every epoch leaves a checkpoint (a number) and a line in the log of epochs really trained."""
-    config, files, label, role, _ = assigned
+    config, files, label, role, *_ = assigned
     folder = files.run(config.key)
     folder.mkdir(parents=True, exist_ok=True)
     wants = {"local": True, "reweight": True, **DEFAULTS, **config.parameters}
@@ -94,12 +102,16 @@ def train_one(assigned: Assignment) -> None:
             if wants.get("kill") and epoch == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             if epoch + 1 < epochs:
-                tune.report(
-                    {METRIC: reached - 1 / (epoch + 1), "key": config.key, "epoch": epoch + 1, "epochs": epochs}
-                )
+                metrics = {METRIC: reached - 1 / (epoch + 1)}
+                tune.report({**metrics, "key": config.key, "epoch": epoch + 1, "epochs": epochs})
+                if not all(bar.held(epoch + 1, metrics) for bar in assigned.bars):
+                    curve = curve_to(reached, epoch + 1)
+                    write(files, config, label, role, status="pruned", metrics=metrics, facts=facts, epochs=curve)
+                    return
         metrics = {METRIC: reached - 1 / epochs}
         files.checkpoint(config.key).write_text("a detector")
-        write(files, config, label, role, status="finished", metrics=metrics, facts=facts)
+        curve = curve_to(reached, epochs)
+        write(files, config, label, role, status="finished", metrics=metrics, facts=facts, epochs=curve)
         checkpoint.unlink()
         tune.report({**metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
     except ValueError as error:

@@ -1,6 +1,6 @@
 """One run that trains by itself, in this process or as one of several: a cohort of one whose failure is raised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from study.nouns.config import TrialConfig
@@ -41,9 +41,10 @@ class Alone:
         """`tell` is called with each epoch."""
         self.tell = tell
 
-    def epoch(self, key: str, record: EpochRecord) -> None:
+    def epoch(self, key: str, so_far: Sequence[EpochRecord]) -> bool:
         """Pass it on."""
-        self.tell(record)
+        self.tell(so_far[-1])
+        return True
 
     def done(self, key: str, trained: Trained) -> None:
         """Keep the result."""

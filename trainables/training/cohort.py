@@ -6,7 +6,7 @@ depends on none of the others. One that fails leaves; the others go on.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -31,8 +31,8 @@ from trainables.training.validation import Validation
 class Listener(Protocol):
     """Who is told what becomes of the students, by the keys of their runs."""
 
-    def epoch(self, key: str, record: EpochRecord) -> None:
-        """An epoch is over, and its checkpoint is kept."""
+    def epoch(self, key: str, so_far: Sequence[EpochRecord]) -> bool:
+        """An epoch is over, the last of these, and its checkpoint is kept; returns whether the run goes on."""
 
     def done(self, key: str, trained: Trained) -> None:
         """The last epoch is over, and the detector is exported."""
@@ -114,9 +114,12 @@ class Cohort:
         metrics = self._validate({key: student for key, student in self._there(keys).items() if student.is_due})
         for key, student in self._there(keys).items():
             with self._alone(key):
-                record = student.close(metrics.get(key, {}))
-            if key in self.students and is_main_process():
-                self.listener.epoch(key, record)
+                student.close(metrics.get(key, {}))
+            goes_on = (
+                key not in self.students or not is_main_process() or self.listener.epoch(key, student.journal.epochs)
+            )
+            if not goes_on:
+                self.students.pop(key)
 
     def _there(self, keys: list[str]) -> dict[str, Student]:
         """Those who have not left."""

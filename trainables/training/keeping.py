@@ -49,9 +49,14 @@ class Kept:
         """The runs without a record."""
         return [key for key in self.assigned if key not in self.records]
 
-    def epoch(self, key: str, record: EpochRecord) -> None:
-        """An epoch is over."""
-        self.aloud(self.tell)(key, record)
+    def epoch(self, key: str, so_far: Sequence[EpochRecord]) -> bool:
+        """An epoch is over; the run goes on unless it is behind one of its bars."""
+        last = so_far[-1]
+        self.aloud(self.tell)(key, last)
+        if all(bar.held(last.epoch, last.metrics) for bar in self.assigned[key].bars):
+            return True
+        self._pruned(key, tuple(so_far))
+        return False
 
     def done(self, key: str, trained: Trained) -> None:
         """The last epoch is over, and the detector is exported."""
@@ -82,6 +87,21 @@ class Kept:
         self.records[key] = record
         latest(files.run(key)).unlink(missing_ok=True)  # the exported detector and the record say it all now
 
+    def _pruned(self, key: str, epochs: tuple[EpochRecord, ...]) -> None:
+        """Write how far a run came that ends early. Its checkpoint stays: another study may want the rest."""
+        config, files, *_ = self.assigned[key]
+        record = RunRecord(
+            **self._begun(key), status="pruned", metrics=epochs[-1].metrics, epochs=epochs,
+            facts=self.facts.get(key, {}), teacher_key=self.teacher if config.distills else None,
+            seconds=sum(epoch.seconds for epoch in epochs),
+        )  # fmt: skip
+        try:
+            files.write(record)
+        except OSError as error:
+            self.failed(key, error)
+        else:
+            self.records[key] = record
+
     def failed(self, key: str, error: Exception) -> None:
         """Write why a run has no result; where even that cannot be written, say it."""
         files = self.assigned[key].files
@@ -102,7 +122,7 @@ class Kept:
             traceback.print_exception(error, file=log)
 
     def _begun(self, key: str) -> dict[str, Any]:
-        config, files, label, role, _ = self.assigned[key]
+        config, files, label, role, *_ = self.assigned[key]
         return {
             "key": key, "study": files.study, "label": label, "role": role, "config": config, **self._origin,
             **self.described(config),

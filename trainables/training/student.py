@@ -10,7 +10,6 @@ from time import perf_counter
 from mmengine.dist import all_reduce_params, is_distributed, is_main_process
 
 from study.nouns.config import TrialConfig
-from study.nouns.records import EpochRecord
 from trainables import detectors
 from trainables.features import Batch, Made, uses
 from trainables.training.building import build_model
@@ -101,15 +100,14 @@ class Student:
         if is_distributed():
             all_reduce_params(self.network.buffers(), op="mean")
 
-    def close(self, metrics: dict[str, float]) -> EpochRecord:
-        """The epoch is over: keep a checkpoint, and say what is to be told of it."""
-        record = self.journal.close(metrics, tally_of(self.schedule.optimizer))
+    def close(self, metrics: dict[str, float]) -> None:
+        """The epoch is over: write it down, and keep a checkpoint."""
+        self.journal.close(metrics, tally_of(self.schedule.optimizer))
         if is_main_process():
             state = self.model.state_dict()  # not copied: it carries the version of sparse kernels' layout
             for name, tensor in state.items():
                 state[name] = tensor.cpu()
             latest.write(self.folder, self.journal.so_far, {"state_dict": state, **self.schedule.state()})
-        return record
 
     def finish(self) -> Trained:
         """The last epoch is over: export the detector, and say what the training leaves."""
