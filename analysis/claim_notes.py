@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from analysis.results import Results
 from analysis.wording import count, listed, number
+from study.evidence.best_set import BestSet
 from study.evidence.statements import Answer, Answers, Noise
 from study.evidence.verdicts import Word
 from study.nouns.claims import pools
@@ -37,6 +38,8 @@ def _of_study(study: Results, told: Answers) -> Iterator[str]:
     )
     if wanting := [text for answer in told.claims if (text := _wants(answer, told))]:
         yield f"What is undecided: {'; '.join(wanting)}."
+    for best in told.best:
+        yield _best(best, told.alpha)
     noise_of = "noise that is pooled over rows" if _pooled(study) else "the noise of few seeds"
     more = "; exploratory ones share as much again" if any(answer.claim.exploratory for answer in told.claims) else ""
     yield (
@@ -62,6 +65,15 @@ def _noise(study: Results, noise: Noise, several: bool) -> Iterator[str]:
         leans = _pooled(study) and row not in study.specs[0].rule.own_noise
         risk = ": its claims may err more often than is said here, unless a new study names it in rule.own_noise"
         yield f"The runs of {row} are noisy, with {ratio:.1f} times the variance of all rows{risk if leans else ''}."
+
+
+def _best(best: BestSet, alpha: float) -> str:
+    among = f"{count(len(best.rows), 'row')} of one setting"
+    error = f"at an error of {share(alpha)} of its own, over all looks"
+    if len(best.unbeaten) == len(best.rows):
+        return f"Any of {among} may be the best: none is beaten by another, {error}."
+    verb = "is" if len(best.unbeaten) == 1 else "are"
+    return f"Of {among}, {listed(list(best.unbeaten))} {verb} beaten by no other, {error}: the best is among them."
 
 
 def _pooled(study: Results) -> bool:

@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
+from study.evidence.best_set import rivals
 from study.evidence.readings import Readings, Wave
 from study.evidence.verdicts import Evidence
 from study.nouns.claims import leveled, pools
@@ -40,7 +41,11 @@ def result(record: RunRecord | None, metric: Metric, validations: int = 1) -> fl
 
 
 def begin(
-    spec: StudySpec, rows: Mapping[str, TrialConfig], metric: Metric, teachers: Mapping[str, RunRecord]
+    spec: StudySpec,
+    rows: Mapping[str, TrialConfig],
+    metric: Metric,
+    teachers: Mapping[str, RunRecord],
+    compared: bool = False,
 ) -> Evidence:
     """The evidence of a study before its first wave.
 
@@ -49,13 +54,14 @@ def begin(
         rows: a run of each row that trains a student, by label.
         metric: the study's.
         teachers: the record of each row's teacher, by label, as far as there is one.
+        compared: look at every two rows, too (`best_set.py`), not only at those of claims.
     """
     claims = leveled(spec.claims, spec.rule)
     pooled = pools(spec.claims)
     settings = {label: setting_of(config) for label, config in rows.items()}
     above = {label: result(record, metric) for label, record in teachers.items()}
     readings = Readings(
-        dict.fromkeys(pair for one in claims for pair in one.claim.pairs),
+        dict.fromkeys([*(pair for one in claims for pair in one.claim.pairs), *(rivals(settings) if compared else ())]),
         spec.seeds,
         spec.rule.looked_at(len(spec.seeds)),
         settings,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from study.evidence.best_set import BestSet, best_sets
 from study.evidence.next_seeds import NextSeeds
 from study.evidence.noise import residual_variance
 from study.evidence.power import POWER, seeds_for
@@ -90,6 +91,8 @@ class Answers(Frozen):
     waves: int
     claims: tuple[Answer, ...]
     noise: tuple[Noise, ...]
+    best: tuple[BestSet, ...]
+    """By setting, which rows may be the best; what was found afterwards, with an error of its own."""
     runs: int
     """Rows that the waves ran."""
     grid_seeds: int | None
@@ -109,7 +112,8 @@ def answers(evidence: Evidence, rule: Rule, metric: str) -> Answers:
         seeds = seeds_for(effect, min(one.level for one in evidence.claims), POWER)
     return Answers(
         metric=metric, alpha=rule.alpha, cap=readings.looks[-1], waves=readings.wave, claims=claims, noise=noise,
-        runs=readings.run, grid_seeds=seeds, grid_runs=None if seeds is None else seeds * len(readings.settings),
+        best=tuple(best_sets(evidence, rule.alpha)), runs=readings.run, grid_seeds=seeds,
+        grid_runs=None if seeds is None else seeds * len(readings.settings),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def told(spec: StudySpec, planned: Iterable[PlannedRun], recorded: Recorded) -> 
     teachers = {label: recorded(config.teacher_run().key) for label, config in rows.items()}
     known = {label: record for label, record in teachers.items() if record is not None}
     metric = _metric(spec, filter(None, (recorded(run.config.key) for run in runs)))
-    evidence = begin(spec, rows, metric, known)
+    evidence = begin(spec, rows, metric, known, compared=True)
     add_waves(evidence, waves_of(runs), lambda run: recorded(run.config.key) if run.final else None, spec, metric)
     return answers(evidence, spec.rule, metric.name)
 
