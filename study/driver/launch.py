@@ -29,7 +29,6 @@ from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
 from study.nouns.spec import Budget, StudySpec
-from study.planning.missing import still_to_run
 from study.planning.offered import Offered
 from study.planning.plan import check_devices
 from study.planning.planner import Kind, Planner
@@ -107,7 +106,8 @@ class _Loop:
         self.needs = needs(self.budget)
         hints = {"CPU": "budget.cpus_per_trial", "GPU": "budget.gpus_per_trial"}
         cluster.require(self.needs["student"], hints)
-        if still_to_run(self.state.needed, self.files):
+        teachers = [config for config in self.state.configs if config.method == "teacher"]
+        if any(self.files.status(config.key) is None for config in teachers):
             cluster.require(self.needs["teacher"], {**hints, "CPU": "budget.teacher_cpus"})
         with watching(self.files.root, self.needs["student"], self.say) as self.watch:
             yield

@@ -116,7 +116,7 @@ class NextSeeds:
     def _open_pairs(self, number: int) -> Iterator[Pair]:
         """Pairs that still have to show something, and have seeds left for it."""
         for pair in dict.fromkeys(atom.pair for atom in self._open_atoms(self.evidence.sides[number][0])):
-            if (pair[1] is not None or pair[0] in self.readings.teachers) and self._later(pair):
+            if self._later(pair):
                 yield pair
 
     def _later(self, pair: Pair) -> list[int]:

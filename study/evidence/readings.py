@@ -16,7 +16,7 @@ from study.evidence.boundary import Boundary
 from study.evidence.noise import NO_POOL, Pool, Scale, Values, moderated, own, pool
 
 Pair = tuple[str, str | None]
-"""Two rows, or a row and None for its teacher: a constant."""
+"""Two rows, or a row and None for the teachers of its runs."""
 
 
 class Wave(NamedTuple):
@@ -25,6 +25,8 @@ class Wave(NamedTuple):
     results: Mapping[tuple[str, int], float | None]
     diverged: frozenset[tuple[str, int]] = frozenset()
     """Of those without a result, the runs whose loss was not finite: a failure of the row, not of a machine."""
+    taught: Mapping[tuple[str, int], float] = {}
+    """What the teacher of each run gives, of those that have one."""
 
 
 class Reading(NamedTuple):
@@ -63,7 +65,6 @@ class Readings:
         seeds: in the study's order.
         looks: numbers of seeds at which a pair is looked at.
         settings: by row, what it may share its noise with; a pair of two settings has a noise of its own.
-        teachers: by row, the metric of its teacher, larger better.
         prior: by row, degrees of freedom by which its noise leans on that of its setting.
     """
 
@@ -73,16 +74,17 @@ class Readings:
         seeds: Sequence[int],
         looks: Sequence[int],
         settings: Mapping[str, str],
-        teachers: dict[str, float],
         prior: Mapping[str, float],
     ) -> None:
-        self.seeds, self.looks, self.settings, self.teachers, self.prior = seeds, looks, settings, teachers, prior
+        self.seeds, self.looks, self.settings, self.prior = seeds, looks, settings, prior
         self.of: dict[Pair, list[Reading]] = {pair: [] for pair in pairs}
         self.wave = 0
         self._rows = {row: place for place, row in enumerate(settings)}
         self._columns = {seed: place for place, seed in enumerate(seeds)}
         self.values: Values = np.full((len(settings), len(seeds)), np.nan)
         """(rows, seeds), larger better; NaN where there is no result yet."""
+        self._taught: Values = np.full(self.values.shape, np.nan)
+        """The same of the teachers of these runs."""
         self._lost = np.zeros(self.values.shape, dtype=bool)
         self.diverged: dict[str, int] = {}
         """How many runs of a row diverged."""
@@ -96,6 +98,7 @@ class Readings:
             place = self._rows[row], self._columns[seed]
             self.values[place] = np.nan if value is None else value
             self._lost[place] = value is None
+            self._taught[place] = wave.taught.get((row, seed), np.nan)
         for row, _ in wave.diverged:
             self.diverged[row] = self.diverged.get(row, 0) + 1
         names = np.array(list(self.settings.values()))
@@ -124,7 +127,8 @@ class Readings:
         row, other = (None if name is None else self._rows[name] for name in pair)
         mine, lost = self.values[row], self._lost[row]
         if other is None:
-            taken = mine - self.teachers.get(pair[0], math.nan)
+            taken = mine - self._taught[row]
+            lost = lost | (~np.isnan(mine) & np.isnan(taken))
         else:
             taken, lost = mine - self.values[other], lost | self._lost[other]
         known = taken[: self._whole(~np.isnan(taken) | lost)]
@@ -148,7 +152,9 @@ class Readings:
     def _scale(self, pair: Pair, differences: Values) -> Scale:
         row, other = pair
         if other is None or self.settings[row] != self.settings[other]:
-            return own(differences)  # what runs of a seed share does not cancel
+            # What runs of a seed share does not cancel. Where each seed has a teacher of its own, its student learned
+            # from it: the two are paired, so that Welch's test, which takes them for independent, is not the one.
+            return own(differences)
         return moderated(
             differences, self.pools.get(self.settings[row], NO_POOL), min(self.prior[row], self.prior[other])
         )

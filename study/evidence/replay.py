@@ -44,7 +44,6 @@ def begin(
     spec: StudySpec,
     rows: Mapping[str, TrialConfig],
     metric: Metric,
-    teachers: Mapping[str, RunRecord],
     compared: bool = False,
 ) -> Evidence:
     """The evidence of a study before its first wave.
@@ -53,19 +52,16 @@ def begin(
         spec: with its claims.
         rows: a run of each row that trains a student, by label.
         metric: the study's.
-        teachers: the record of each row's teacher, by label, as far as there is one.
         compared: look at every two rows, too (`best_set.py`), not only at those of claims.
     """
     claims = leveled(spec.claims, spec.rule)
     pooled = pools(spec.claims)
     settings = {label: setting_of(config) for label, config in rows.items()}
-    above = {label: result(record, metric) for label, record in teachers.items()}
     readings = Readings(
         dict.fromkeys([*(pair for one in claims for pair in one.claim.pairs), *(rivals(settings) if compared else ())]),
         spec.seeds,
         spec.rule.looked_at(len(spec.seeds)),
         settings,
-        {label: value for label, value in above.items() if value is not None},
         {label: spec.rule.prior if pooled and label not in spec.rule.own_noise else 0.0 for label in settings},
     )
     return Evidence(claims, readings)
@@ -88,4 +84,12 @@ def add_waves(evidence: Evidence, waves: list[list[PlannedRun]], ended: Ended, s
             return
         results = {place: result(record, metric, spec.rule.validations) for place, record in records.items()}
         diverged = [place for place, record in records.items() if record is not None and record.diverged]
-        evidence.add(Wave(results, frozenset(diverged)))
+        known = {place: record for place, record in records.items() if record is not None}
+        taught = {place: value for place, one in known.items() if (value := _taught(one, metric)) is not None}
+        evidence.add(Wave(results, frozenset(diverged), taught))
+
+
+def _taught(record: RunRecord, metric: Metric) -> float | None:
+    """What the run noted of its teacher, larger values better."""
+    value = record.facts.get(f"teacher/{metric.name}")
+    return None if value is None else metric.sign * value

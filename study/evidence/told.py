@@ -11,7 +11,7 @@ from study.nouns.records import RunRecord
 from study.nouns.spec import StudySpec
 
 Recorded = Callable[[str], RunRecord | None]
-"""The record of a key, of a row or of a teacher; None where there is none."""
+"""The record of a row's key; None where there is none."""
 
 
 def told(spec: StudySpec, planned: Iterable[PlannedRun], recorded: Recorded) -> Answers:
@@ -25,10 +25,8 @@ def told(spec: StudySpec, planned: Iterable[PlannedRun], recorded: Recorded) -> 
     rows = {point.label: override(spec.base, point.set) for point in spec.points}
     rows |= {run.label: run.config for run in reversed(runs) if run.label in rows}
     rows = {label: config for label, config in rows.items() if config.method != "teacher"}
-    teachers = {label: recorded(config.teacher_run().key) for label, config in rows.items()}
-    known = {label: record for label, record in teachers.items() if record is not None}
     metric = _metric(spec, filter(None, (recorded(run.config.key) for run in runs)))
-    evidence = begin(spec, rows, metric, known, compared=True)
+    evidence = begin(spec, rows, metric, compared=True)
     add_waves(evidence, waves_of(runs), lambda run: recorded(run.config.key) if run.final else None, spec, metric)
     return answers(evidence, spec.rule, metric.name)
 

@@ -95,7 +95,11 @@ class TeacherConfig(Frozen):
         "checkpoint, else none",
     )
     training: TrainingConfig = TrainingConfig()
-    seed: int = Field(0, ge=0)
+    seed: int | None = Field(
+        0,
+        ge=0,
+        description="null is the run's own: each seed has a teacher, and claims are not about one teacher's luck",
+    )
 
     def floor(self, judged_by: Metric) -> float | None:
         """The value that this teacher must not be worse than, or nothing is distilled from it; None judges nothing."""
@@ -142,6 +146,8 @@ class TrialConfig(Frozen):
                 if not training[later]:
                     del training[later]
         del content["teacher"]["minimum"]
+        if content["teacher"]["seed"] is None:
+            content["teacher"]["seed"] = self.seed
         if self.teacher.checkpoint is not None and (self.distills or self.measures):
             content["teacher"] = {"digest": self.teacher.digest}
         elif not self.distills:
@@ -173,5 +179,5 @@ class TrialConfig(Frozen):
             dataset=self.dataset,
             training=self.teacher.training,
             teacher=TeacherConfig(**given),
-            seed=self.teacher.seed,
+            seed=self.seed if self.teacher.seed is None else self.teacher.seed,
         )

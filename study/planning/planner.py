@@ -59,11 +59,9 @@ class Planner:
         self.running: set[str] = set()
         self.unfit: dict[str, str] = {}
         """By the keys of teachers from which nothing is distilled: why not."""
-        self._teachers = {run.config.key: run for run in state.needed}
+        self._teachers: dict[str, PlannedRun] = {}
         self._ready: set[str] = set()
         self._over: set[str] = set()
-        for key in self._teachers:
-            self._judge(key)
         self._searched = _waiting(state.searched[0]) if state.searched and not state.is_part else None
         self._suggested: list[Assignment] = []
         self._used = state.used()
@@ -217,7 +215,11 @@ class Planner:
             self.promised(len(self._rows))
 
     def _look_for_runs(self) -> None:
-        """Which tuning runs and rows are open; rows whose tuning was in vain fail."""
+        """Which teachers, tuning runs and rows are open; rows whose tuning was in vain fail."""
+        for run in self.state.needed:
+            if run.config.key not in self._teachers:
+                self._teachers[run.config.key] = run
+                self._judge(run.config.key)
         tunings = {tuning.row.label: tuning for tuning in self.state.tunings}
         self._tuned = _by_key(run for tuning in self.state.tuned for run in tuning.open)
         rows = []

@@ -34,7 +34,11 @@ def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iter
     planned, tuned = expand(spec, offered.resolve), {row.label: row for row in rows(spec, offered)}
     tuning = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in tuned.values()]
     asked = [*planned, *tuning, *around(spec, spec.seeds[0], offered.resolve)]
-    told = [run for run in asked if not only or run.label in only]
+    first = spec.rule.looked_at(len(spec.seeds))[0] if spec.decides else len(spec.seeds)
+    later = spec.seeds[first:]
+    told = [
+        run for run in asked if (not only or run.label in only) and not (run.role == "row" and run.config.seed in later)
+    ]
     needed = [run.config for run in teachers(told, offered.resolve)]
     configs = [run.config for run in asked]
     metric_of(spec, configs, offered)
@@ -45,9 +49,8 @@ def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iter
     for teacher in needed:
         work = "its checkpoint is validated" if teacher.measures else f"{teacher.training.epochs} epochs"
         yield f"{teacher.key}  seed {teacher.seed}  teacher ({work}), unless it is there"
-    first = spec.rule.looked_at(len(spec.seeds))[0] if spec.decides else len(spec.seeds)
     for run in told:
-        if run.role == "row" and run.config.method != "teacher" and run.config.seed in spec.seeds[:first]:
+        if run.role == "row" and run.config.method != "teacher":
             yield f"{LATER if run.label in tuned else run.config.key}  seed {run.config.seed}  {run.label}"
     yield from _decided(spec, first)
     for label, row in tuned.items():

@@ -66,7 +66,7 @@ class StudyState:
         self.chosen: dict[str, dict[str, Any]] = {}
         before = files.read_plan()
         self.waves: Waves | None = None
-        self._expand()
+        self._every, self._wanted = self._expanded()
         around_ = searched_around(before)  # a search goes on with its own seed, whatever comes first now
         seed = around_.seed if around_ is not None and around_.seed in spec.seeds else spec.seeds[0]
         self.searched = around(self.spec, seed, offered.resolve)
@@ -81,17 +81,13 @@ class StudyState:
         if self.spec.decides:
             check_rows(self.spec, self._every)
             self.waves = Waves(self.spec, self._every, self.metric, files, before)
-            self._lay_out()
         for run in tuned:
             pruning.check(self.spec.tuning.prune, run.config, "tuning.prune")
         for run in self.searched:
             pruning.check(self.spec.search.prune if self.spec.search else None, run.config, "search.prune")
-        self.teachers = self.needed = teachers(asked, offered.resolve)
-        if self.is_part:
-            self.needed = teachers(
-                [*self._wanted, *(run for run in tuned if self._is_asked(run.label))], offered.resolve
-            )
-        self.configs = [run.config for run in [*asked, *self.teachers]]
+        self._tuned = tuned
+        self._lay_out()
+        self.configs = [run.config for run in [*asked, *teachers(asked, offered.resolve)]]
         if spec.budget.gpus_per_trial is not None:  # else the nodes decide
             check_devices(spec.budget, self.configs)
 
@@ -117,7 +113,8 @@ class StudyState:
         chosen = {one.row.label: one.row.changes(one.chosen) for one in self.tunings if one.chosen is not None}
         if chosen != self.chosen:
             self.chosen = chosen
-            self._expand()
+            self._every, self._wanted = self._expanded()
+            self._lay_out()
 
     def plan(self) -> Plan:
         """What is promised, and what is known of it by now."""
@@ -174,6 +171,7 @@ class StudyState:
         found = confirming.confirmations(self.spec, self.goals, map(self.files.finished, self.search.runs))
         new = [run for run in found if run.config.key not in known]
         self.confirmed += new
+        self._lay_out()
         return bool(new)
 
     def assign(self, run: PlannedRun) -> Assignment:
@@ -234,18 +232,21 @@ class StudyState:
         done = sum(count for (_, status), count in ended.items() if status == "finished")
         return Outcome(done, failed_rows + in_vain, failed_tries, stopped)
 
-    def _expand(self) -> None:
-        """Lay the rows out on all seeds: those of the study, and those that this launch runs."""
-        self._every = self._wanted = expand(self.spec, self.offered.resolve, self.chosen)
-        if self.is_part:
-            self._wanted = expand(self.part, self.offered.resolve, self.chosen)
-        self._lay_out()
+    def _expanded(self) -> tuple[list[PlannedRun], list[PlannedRun]]:
+        """The rows on all seeds: those of the study, and those that this launch runs."""
+        every = expand(self.spec, self.offered.resolve, self.chosen)
+        return every, expand(self.part, self.offered.resolve, self.chosen) if self.is_part else every
 
     def _lay_out(self) -> None:
         """What is promised by now: with claims the runs of the waves, else one on every seed."""
         self.points, self.asked = self._every, self._wanted
         if self.waves is not None:
             self.points, self.asked = self.waves.of(self._every), self.waves.of(self._wanted)
+        resolve, tuned = self.offered.resolve, self._tuned
+        self.teachers = self.needed = teachers([*self.points, *tuned, *self.searched, *self.confirmed], resolve)
+        """What students of the whole study learn from, and those of this launch."""
+        if self.is_part:
+            self.needed = teachers([*self.asked, *(run for run in tuned if self._is_asked(run.label))], resolve)
 
     def _is_asked(self, label: str) -> bool:
         return any(point.label == label for point in self.part.points)

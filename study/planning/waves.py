@@ -34,8 +34,7 @@ class Waves:
         self.started = {(run.label, run.config.seed): run.wave for run in before.runs if run.wave is not None}
         """The number of the wave that each run belongs to, by row and seed."""
         configs = {run.label: run.config for run in rows if run.config.method != "teacher"}
-        self._teachers = {label: config.teacher_run().key for label, config in configs.items() if config.distills}
-        self.evidence = replay.begin(spec, configs, metric, {})
+        self.evidence = replay.begin(spec, configs, metric)
         self._said = set[int]()
 
     def of(self, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
@@ -54,10 +53,6 @@ class Waves:
             runs: those of the waves.
             gone: keys of runs that will have no record.
         """
-        known = self.evidence.readings.teachers
-        open_ = {label: key for label, key in self._teachers.items() if label not in known}
-        reached = {key: replay.result(self.files.finished(key), self.metric) for key in set(open_.values())}
-        known |= {label: value for label, key in open_.items() if (value := reached[key]) is not None}
 
         def ended(run: PlannedRun) -> RunRecord | None:
             key = run.config.key

@@ -63,6 +63,7 @@ def plant(
             result = {} if failed else {METRIC: float(rows[run.label] + shared[seed] + own[run.label][seed])}
             status = "failed" if failed else "finished"
             kept = {"metrics": result, "declared": declared, "diverged": failed, "study": asked.name}
+            kept["facts"] = {"steps": 300.0, f"teacher/{METRIC}": teacher}
             files.write(made_up.record(run.config, run.label, status, **kept))
     files.write_plan(Plan(runs=tuple(runs)))
     files.write_study(asked)

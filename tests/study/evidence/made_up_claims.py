@@ -11,6 +11,7 @@ from study.nouns.claims import POOLED_FROM, Claim, Rule, leveled
 
 Draw = Callable[[str, int], float | None]
 """What a row gives on a seed; None: the run has no result."""
+Results = Mapping[tuple[str, int], float | None]
 
 TABLE_3 = {
     "student": 58.7, "fitnet": 58.7, "at": 59.5, "se_ssd": 59.9, "sp": 59.6, "crd": 58.7, "ofd": 60.1, "fbkd": 60.2,
@@ -49,10 +50,14 @@ def evidence_of(claims: Sequence[Claim], rows: Sequence[str], seeds: int, rule: 
         range(seeds),
         rule.looked_at(seeds),
         dict.fromkeys(rows, "one"),
-        dict.fromkeys(rows, TEACHER),
         {row: 0.0 if row in rule.own_noise else prior for row in rows},
     )
     return Evidence(leveled(claims, rule), readings)
+
+
+def wave_of(results: Results, diverged: frozenset[tuple[str, int]] = frozenset()) -> Wave:
+    """What a wave gave, its runs under one teacher."""
+    return Wave(results, diverged, dict.fromkeys(results, TEACHER))
 
 
 def run_waves(evidence: Evidence, draw: Draw, places: int = 1, ride: bool = True, diverged: bool = False) -> int:
@@ -60,9 +65,9 @@ def run_waves(evidence: Evidence, draw: Draw, places: int = 1, ride: bool = True
     runs = 0
     while wave := NextSeeds(evidence, give_up_below=0.1).wave(places, ride=ride):
         runs += len(wave)
-        results = {run: draw(*run) for run in wave}
+        results: dict[tuple[str, int], float | None] = {run: draw(*run) for run in wave}
         lost = frozenset(run for run, value in results.items() if value is None and diverged)
-        evidence.add(Wave(results, lost))
+        evidence.add(wave_of(results, lost))
     return runs
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from made_up_claims import PAPER, TEACHER, evidence_of, noisy, paper_claims, run_waves, words, wrong
+from made_up_claims import PAPER, TEACHER, evidence_of, noisy, paper_claims, run_waves, wave_of, words, wrong
 
 from study.evidence.readings import Wave
 from study.evidence.verdicts import Evidence, Word, sides
@@ -25,7 +25,7 @@ def one_claim(claim: Claim, means: dict[str, float], seeds: int = 8) -> Evidence
     """A claim after waves of one seed each (the first has two)."""
     evidence = evidence_of([claim], list(means), seeds)
     for of in ((0, 1), *((seed,) for seed in range(2, seeds))):
-        evidence.add(Wave(values(means, of)))
+        evidence.add(wave_of(values(means, of)))
     return evidence
 
 
@@ -144,9 +144,9 @@ def test_readings_do_not_change_once_they_are_made():
     rng = np.random.default_rng(2)
     draw = noisy(PAPER, 20, 0.8, rng)
     evidence = evidence_of(paper_claims(), list(PAPER), 20)
-    evidence.add(Wave({(row, s): draw(row, s) for row in PAPER for s in range(3)}))
+    evidence.add(wave_of({(row, s): draw(row, s) for row in PAPER for s in range(3)}))
     before = list(evidence.readings.of["pd", "student"])
-    evidence.add(Wave({(row, s): draw(row, s) for row in PAPER for s in range(3, 6)}))
+    evidence.add(wave_of({(row, s): draw(row, s) for row in PAPER for s in range(3, 6)}))
     assert evidence.readings.of["pd", "student"][: len(before)] == before
 
 
@@ -185,3 +185,26 @@ def test_few_studies_err_where_every_claim_stands_at_a_threshold(rows):
 @pytest.mark.parametrize("rows", [EQUAL, AT_THE_VALUE], ids=["equal", "at the value"])
 def test_at_most_one_in_twenty_studies_errs_at_all(rows, sigma):
     assert studies(rows, paper_claims(), sigma, 2000)[2] <= 0.065
+
+
+@pytest.mark.parametrize("together", [-0.8, 0.0, 0.8])
+def test_a_teacher_of_every_seed_is_compared_with_its_own_student(together):
+    """At the threshold, however much the luck of a teacher passes on to its student, or works against it."""
+    rng, studies, wrong_ = np.random.default_rng(3), 300, 0
+    for _ in range(studies):
+        evidence = evidence_of([Claim(kind="teacher", row="PD")], ["PD"], 6)
+        taught = rng.normal(TEACHER, 1, 6)
+        own = TEACHER + together * (taught - TEACHER) + np.sqrt(1 - together**2) * rng.normal(0, 1, 6)
+        for seed in range(6):
+            run = ("PD", seed)
+            evidence.add(Wave({run: float(own[seed])}, taught={run: float(taught[seed])}))
+        wrong_ += words(evidence) == [Word.SUPPORTED]  # more than 0 is shown, and the truth is 0
+    assert wrong_ / studies <= 0.07  # of .05, within two standard errors
+
+
+def test_a_run_that_noted_no_teacher_says_nothing_of_one():
+    evidence = evidence_of([Claim(kind="teacher", row="PD")], ["PD"], 6)
+    for seed in range(6):
+        evidence.add(Wave({("PD", seed): TEACHER + 5 + seed / 10}))
+    assert words(evidence) == [Word.UNDECIDED]
+    assert evidence.readings.left(("PD", None)) == 6

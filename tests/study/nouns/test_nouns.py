@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from study.nouns.config import TrialConfig
+from study.nouns.config import TeacherConfig, TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.overrides import override, parse, validated
 from study.nouns.promised import Plan, PlannedRun
@@ -159,6 +159,13 @@ def test_a_study_has_the_records_of_its_plan_under_its_own_names(tmp_path):
     assert list(files.all()) == []
     files.write_plan(Plan(runs=(PlannedRun(label="ours", config=BASE),)))
     assert list(files.all()) == [record(study="s", label="ours")]
+
+
+def test_a_teacher_of_the_run_s_own_seed_is_the_one_that_names_this_seed():
+    own, named = (TrialConfig(method="kd", seed=3, teacher=TeacherConfig(seed=seed)) for seed in (None, 3))
+    assert own.key == named.key
+    assert own.teacher_run() == named.teacher_run()
+    assert own.model_copy(update={"seed": 4}).teacher_run().key != own.teacher_run().key
 
 
 def test_a_copy_with_other_content_has_another_key():

@@ -266,3 +266,18 @@ def test_an_exploratory_claim_may_come_later(tmp_path):
 def test_a_claim_about_a_row_that_cannot_be_compared_is_refused(tmp_path, points, claim, complaint):
     with pytest.raises(InputError, match=complaint):
         StudyState(toy(points=points, claims=[claim]), OFFERED, StudyFiles(tmp_path, "toy"))
+
+
+def test_where_each_seed_has_its_teacher_only_those_of_planned_waves_are_trained(tmp_path):
+    training = {"epochs": 2, "workers": 0}
+    base = {"method": "pointdistiller", "training": training, "teacher": {"training": training, "seed": None}}
+    driver = claiming(tmp_path, base=base)
+    trained: list[int] = []
+    while runs := driver.next():
+        trained += [one.config.seed for one in runs if one.config.method == "teacher"]
+        if len(trained) == 1:
+            assert {run.config.seed for run in driver.files.read_plan().runs if run.role == "teacher"} == {0, 1}
+        driver.end(runs, value=lambda one: result(one) if one.label in TRUTH else 60.0)
+    assert trained == list(range(len(trained)))
+    assert 2 < len(trained) < 10
+    assert words(driver)[0] is Word.SUPPORTED
