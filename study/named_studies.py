@@ -150,7 +150,8 @@ def search() -> StudySpec:
         name="search",
         question=_question(search),
         base=override(_pointpillars(), {"parameters.scope": "batch"}),
-        search=SearchSpec(trials=60, startup=12, space=_k_n_tau((4, 256), (64, 12000)) | switches),
+        search=SearchSpec(trials=60, startup=12, space=_k_n_tau((4, 256), (64, 12000)) | switches, confirm=(1, 2, 3)),
+        choose_on=0.1,
         budget=KITTI_BUDGET,
     )
 
@@ -163,6 +164,7 @@ def comparison() -> StudySpec:
         base=_pointpillars(),
         points=_methods(),
         tuning=Tuning(trials=6, epochs=20, finalists=3, fresh=2),
+        choose_on=0.1,
         claims=of_table_3(),
         seeds=KITTI_SEEDS,
         budget=KITTI_BUDGET,
@@ -181,6 +183,7 @@ def quick_comparison() -> StudySpec:
             "question": _question(quick_comparison),
             "points": _methods(),
             "tuning": Tuning(trials=4, epochs=2, finalists=3, fresh=2),
+            "choose_on": 0.2,
             "search": None,
             "claims": of_table_3(),
             "seeds": tuple(range(6)),

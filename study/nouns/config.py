@@ -48,6 +48,14 @@ class DatasetSpec(Frozen):
     root: Path | None = Field(None, description="its folder; a data set that is made chooses its own when null")
     digest: str = Field("", description="content of a root on disk (split lists, labels); filled in before launch")
     options: dict[str, Any] = Field({}, description="what the data set takes; see `run_study.py list`")
+    apart: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training split that is not trained on and validated on instead of the validation "
+        "split; the teacher of the run is that of all frames",
+        json_schema_extra={"before": 0.0},
+    )
 
 
 class TrainingConfig(Frozen):
@@ -176,7 +184,7 @@ class TrialConfig(Frozen):
         return TrialConfig(
             method="teacher",
             detector=self.detector,
-            dataset=self.dataset,
+            dataset=self.dataset.model_copy(update={"apart": 0.0}),
             training=self.teacher.training,
             teacher=TeacherConfig(**given),
             seed=self.seed if self.teacher.seed is None else self.teacher.seed,

@@ -195,6 +195,13 @@ class StudySpec(Frozen):
     points: tuple[Point, ...] = ()
     tuning: Tuning = Tuning()
     search: SearchSpec | None = None
+    choose_on: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training split that tuning and search leave out of their training and choose on; 0 "
+        "chooses on the validation split, whose frames are those that are reported on",
+    )
     claims: tuple[Claim, ...] = Field(
         (), description="what the study's rows are said to be; frozen before the first run"
     )
@@ -204,6 +211,11 @@ class StudySpec(Frozen):
         "", description="what the question is about; empty is the one by which the data set's evaluator judges teachers"
     )
     budget: Budget = Budget()
+
+    @property
+    def choosing(self) -> dict[str, float]:
+        """What runs that choose change in the base run, by dotted key."""
+        return {"dataset.apart": self.choose_on} if self.choose_on else {}
 
     @property
     def decides(self) -> bool:
@@ -226,6 +238,8 @@ class StudySpec(Frozen):
             raise ValueError(f"{name} chooses weights, so it cannot be one of seeds too")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must differ, got {list(self.seeds)}")
+        if self.choose_on and self.search is not None and self.search.warm_start:
+            raise ValueError("search.warm_start tells runs that were validated on other frames than choose_on asks for")
         if self.search is not None and self.seeds[0] in self.search.confirm:
             raise ValueError(f"search.confirm holds {self.seeds[0]}, on which the search chooses: take other seeds")
         if self.claims:

@@ -25,7 +25,8 @@ def confirmations(spec: StudySpec, goals: Goals, found: Iterable[RunRecord | Non
     if best is None:
         return []
     return [
-        PlannedRun(role="confirmation", label=LABEL, config=override(best.config, {"seed": seed})) for seed in seeds
+        PlannedRun(role="confirmation", label=LABEL, config=override(best.config, {"dataset.apart": 0.0, "seed": seed}))
+        for seed in seeds
     ]
 
 

@@ -213,7 +213,7 @@ def open_search(
     """
     assert spec.search is not None, "only a study with a search is searched"
     assert spec.search.space is not None, "a completed search has a space"
-    asked = Asked(spec.search.space, override(spec.base, {"seed": base.seed}), base, resolve)
+    asked = Asked(spec.search.space, override(spec.base, {**spec.choosing, "seed": base.seed}), base, resolve)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     files.root.mkdir(parents=True, exist_ok=True)
     _mend(files.journal)
@@ -245,6 +245,7 @@ def study_name(spec: StudySpec, seed: int) -> str:
     said = override(spec.base, {**free, "teacher.minimum": None}).model_dump(mode="json", exclude_defaults=True)
     asked = spec.search.model_dump(mode="json", exclude_defaults=True)
     goals = [asked[name] for name in ("objectives", "constraints") if name in asked]  # older searches had neither
+    goals += [spec.choose_on] if spec.choose_on else []
     identity = json.dumps([IDENTITY_VERSION, said, asked.get("space"), spec.metric, seed, *goals], sort_keys=True)
     return f"{spec.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 

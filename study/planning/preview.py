@@ -52,6 +52,8 @@ def preview(spec: StudySpec, offered: Offered, only: Sequence[str] = ()) -> Iter
     for run in told:
         if run.role == "row" and run.config.method != "teacher":
             yield f"{LATER if run.label in tuned else run.config.key}  seed {run.config.seed}  {run.label}"
+    if spec.choose_on and (tuned or spec.search):
+        yield f"tuning and search choose on {spec.choose_on:.0%} of the training split, on which they do not train"
     yield from _decided(spec, first)
     for label, row in tuned.items():
         if only and label not in only:

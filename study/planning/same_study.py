@@ -82,6 +82,8 @@ def first_difference(old: StudySpec, before: Plan, new: StudySpec, now: Plan) ->
         return f"metric was {old.metric} and is now {new.metric}"
     if gone := [seed for seed in old.seeds if seed not in new.seeds]:
         return f"seeds lost {gone}"
+    if old.choose_on != new.choose_on and (old.search is not None or any(point.tune for point in old.points)):
+        return f"choose_on was {old.choose_on:g} and is now {new.choose_on:g}"
     return _rows_differ(old, before, new, now) or _tuning_differs(old, new) or _search_differs(old, before, new, now)
 
 

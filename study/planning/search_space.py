@@ -83,7 +83,7 @@ def around(spec: StudySpec, seed: int, resolve: Resolve) -> list[PlannedRun]:
     assert spec.search.space is not None, "a completed search has a space"
     if spec.base.method == "teacher":
         raise InputError("a search varies students; base.method is 'teacher'")
-    space, base = spec.search.space, override(spec.base, {"seed": seed})
+    space, base = spec.search.space, override(spec.base, {**spec.choosing, "seed": seed})
     runs = [resolve(base)]
     _check(space, runs[0])
     for key, changes in _corners(space, runs[0]):

@@ -183,7 +183,7 @@ def _row(spec: StudySpec, point: Point, offered: Offered) -> Row:
     if not isinstance(point.tune, tuple):
         raise InputError(f"tune of {point.label!r} has no range yet")
     length: dict[str, Any] = {} if spec.tuning.epochs is None else {"training.epochs": spec.tuning.epochs}
-    base = override(spec.base, {**point.set, **length, "seed": spec.tuning.seed})
+    base = override(spec.base, {**point.set, **length, **spec.choosing, "seed": spec.tuning.seed})
     own = None if base.distills or base.training.learning_rate is not None else offered.learning_rate(base)
     row = Row(point.label, base, point.tune, own)
     low, start, high = point.tune

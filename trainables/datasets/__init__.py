@@ -89,6 +89,16 @@ class DataSet(ABC):
         """
 
     @abstractmethod
+    def set_apart(self, cfg: Any, root: Path, share: float) -> None:
+        """Take a share of the training split out of mmdet3d's config, laid on a prepared root, and validate on it.
+
+        Frames that are alike, as those of one drive, go together. Their objects are not pasted into training frames.
+
+        Raises:
+            InputError: too few frames are left.
+        """
+
+    @abstractmethod
     def scan(self, root: Path | None) -> NDArray[np.float32]:
         """A scan as the detectors get it, of a prepared root; None asks a data set that is `made` for one of its own.
 

@@ -7,6 +7,7 @@ what it pasted before, and opens a file for each object: 220,000 in an epoch of 
 
 import os
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -27,9 +28,17 @@ class HeldObjects(DataBaseSampler):
     the objects of 3,712 scans.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        """Args: as of `DataBaseSampler`."""
+    def __init__(self, *, without: Iterable[int | str] = (), **settings: Any) -> None:
+        """Args: as of `DataBaseSampler`.
+
+        without: frames (`image_idx`) whose objects are never drawn.
+        """
         super().__init__(**settings)
+        left_out = set(without)
+        known: dict[str, list[dict[str, Any]]] = self.db_infos  # type: ignore[has-type]
+        self.db_infos = {
+            name: [info for info in objects if info["image_idx"] not in left_out] for name, objects in known.items()
+        }
         self.sampler_dict = {name: Draws(objects) for name, objects in self.db_infos.items()}
         paths = [info["path"] for name in self.sample_classes for info in self.db_infos[name]]
         load: Any = self.points_loader  # type: ignore[has-type]

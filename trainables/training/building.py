@@ -88,6 +88,8 @@ def lay_data(cfg: Any, data: Path, config: TrialConfig) -> None:
     used = [cfg.train_dataloader, cfg.val_dataloader, cfg.val_evaluator]
     for place in detectors.dicts(used):
         data_set.lay(place, data)
+    if config.dataset.apart:
+        data_set.set_apart(cfg, data, config.dataset.apart)
     if config.detector.range:
         detectors.lay_range(used, config.detector.range)
     loader = cfg.train_dataloader

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from study.nouns.errors import InputError
 from trainables.datasets import DataSet, Progress
+from trainables.datasets.kitti import apart
 from trainables.datasets.kitti import root as roots
 from trainables.datasets.kitti.average_precision import EVALUATOR
 from trainables.datasets.kitti.layout import RAW_FOLDERS, REDUCED, digest, read_split, split_list
@@ -68,6 +69,10 @@ class Kitti(DataSet):
             part["type"] = MENDED[part_type]
         if part_type == "ObjectSample":
             _sample_what_is_there(part, root)
+
+    def set_apart(self, cfg: Any, root: Path, share: float) -> None:
+        """Whole drives where the root knows them, else single frames."""
+        apart.set_apart(cfg, root, share)
 
     def scan(self, root: Path | None) -> NDArray[np.float32]:
         """The first validation scan, cut to the image: (P, 4), with reflectance."""

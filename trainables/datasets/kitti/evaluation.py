@@ -1,6 +1,6 @@
 """KITTI's evaluation as the development kit does it, in mmengine. Importing this module registers `DevkitMetric`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,20 @@ from mmdet3d.registry import METRICS  # noqa: E402
 class DevkitMetric(KittiMetric):
     """`KittiMetric` that gives the APs of `devkit` in percent, as `3d/Car/moderate` and `mAP/3d/moderate`."""
 
+    def __init__(self, *, frames: Sequence[int] | None = None, **settings: Any) -> None:
+        """Args: as of `KittiMetric`.
+
+        frames: places in `ann_file` of the frames that are evaluated, in their order; None: all.
+        """
+        super().__init__(**settings)
+        self.frames = frames
+
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """APs of all frames; `results` are those of `KittiMetric.process`."""
         classes = self.dataset_meta["classes"]
         frames = self.convert_annos_to_kitti_annos(load(self.ann_file, backend_args=self.backend_args))
+        if self.frames is not None:
+            frames = [frames[place] for place in self.frames]
         seen = [frames[result["sample_idx"]] for result in results]
         found = [
             self._detections(result["pred_instances_3d"], frame, classes)
