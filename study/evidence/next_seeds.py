@@ -26,10 +26,10 @@ class Costs(NamedTuple):
     stream: Mapping[str, float] = {}
     """Of a seed of a setting, by setting."""
 
-    def of(self, runs: Iterable[Run], settings: Mapping[str, str], there: Iterable[tuple[str, int]] = ()) -> float:
-        """Seconds that these runs take, where some streams are there already."""
+    def of(self, runs: Iterable[Run], settings: Mapping[str, str]) -> float:
+        """Seconds that these runs take."""
         runs = list(runs)
-        streams = {(settings[row], seed) for row, seed in runs}.difference(there)
+        streams = {(settings[row], seed) for row, seed in runs}
         return sum(self.own.get(row, 1.0) for row, _ in runs) + sum(self.stream.get(name, 0.0) for name, _ in streams)
 
 

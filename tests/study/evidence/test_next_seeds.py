@@ -56,7 +56,6 @@ def test_a_seed_of_another_setting_costs_its_own_stream():
     settings = {"a": "one", "b": "one"}
     assert costs.of([("a", 0), ("b", 0)], settings) == 15
     assert costs.of([("a", 0), ("b", 1)], settings) == 25
-    assert costs.of([("a", 0), ("b", 1)], settings, there=[("one", 1)]) == 15
 
 
 def test_decided_claims_ask_for_nothing_and_their_rows_stop():
