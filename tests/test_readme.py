@@ -67,7 +67,9 @@ def test_its_method_is_complete_and_trains(tmp_path, monkeypatch):
     assert len(example.strip().splitlines()) <= 35
     (tmp_path / "neck_imitation.py").write_text(example)
     monkeypatch.setattr(trainables.distillers, "__path__", [*trainables.distillers.__path__, str(tmp_path)])
-    record = tiny_run.train(StudyFiles(tmp_path, "example"), method="neck_imitation", parameters={"weight": 2.0})
+    once = {"training__epochs": 1, "teacher__training__epochs": 1}
+    files = StudyFiles(tmp_path, "example")
+    record = tiny_run.train(files, method="neck_imitation", parameters={"weight": 2.0}, **once)
     assert record.status == "finished"
     assert record.epochs[-1].losses["kd_loss"] > 0
 

@@ -44,9 +44,16 @@ def outline(index: Path) -> Outline:
     return parsed
 
 
-def test_the_report_holds_every_table_and_figure(study_folder):
-    folder = report.write([study_folder]).parent
-    assert folder == study_folder / "report"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    """The report of the made-up study, written once, to be read only."""
+    asked = made_up.spec()
+    return report.write([made_up.write(tmp_path_factory.mktemp("written") / "results", asked, made_up.records(asked))])
+
+
+def test_the_report_holds_every_table_and_figure(written):
+    folder = written.parent
+    assert (folder.name, folder.parent.name) == ("report", made_up.spec().name)
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
     figures = {f"figures/{n}.{e}" for n in ("sensitivity", "training_curves") for e in ("pdf", "png", "csv")}
@@ -63,8 +70,8 @@ def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
         assert {path.name for path in (folder / kind).iterdir()} == {f"{name}.{end}" for name in parts for end in ends}
 
 
-def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(study_folder):
-    page = report.write([study_folder]).read_text()
+def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(written):
+    page = written.read_text()
     heads = re.findall(r"<h2>(.*?)</h2>", page)
     assert heads == [
         "Answer", "What each component adds", "Sensitivity to the method&#x27;s values", "Training curves",
@@ -80,48 +87,47 @@ def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(s
     assert page.count("No setting holds") == line.count("No setting holds")
 
 
-def test_the_page_loads_nothing_from_outside_itself(study_folder):
-    page = outline(report.write([study_folder]))
+def test_the_page_loads_nothing_from_outside_itself(written):
+    page = outline(written)
     assert page.loaded
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.loaded)
-    text = (study_folder / "report" / "index.html").read_text()
+    text = written.read_text()
     assert not re.search(r"https?://|url\(|@import|<script|<link", re.sub(r'base64,[^"]*', "", text))
 
 
-def test_tags_nest_and_links_lead_to_files_or_sections(study_folder):
-    index = report.write([study_folder])
-    page = outline(index)
-    text = index.read_text()
+def test_tags_nest_and_links_lead_to_files_or_sections(written):
+    page = outline(written)
+    text = written.read_text()
     assert page.open == []
     for link in page.linked:
-        assert f'id="{link[1:]}"' in text if link.startswith("#") else (index.parent / link).is_file(), link
+        assert f'id="{link[1:]}"' in text if link.startswith("#") else (written.parent / link).is_file(), link
 
 
-def test_text_of_the_study_is_shown_and_never_read_as_markup(study_folder):
-    text = report.write([study_folder]).read_text()
+def test_text_of_the_study_is_shown_and_never_read_as_markup(written):
+    text = written.read_text()
     assert "what does each &lt;component&gt; add?" in text
     assert "<component>" not in text
     assert "<nan>" not in text
 
 
-def test_the_same_records_make_the_same_files(study_folder, tmp_path):
-    first = report.write([study_folder], tmp_path / "a").parent
-    second = report.write([study_folder], tmp_path / "b").parent
+def test_the_same_records_make_the_same_files(written, tmp_path):
+    first = written.parent
+    second = report.write([first.parent], tmp_path / "again").parent
     differing = [
         path.name for path in first.rglob("*.*") if path.read_bytes() != (second / path.relative_to(first)).read_bytes()
     ]
     assert differing == []
 
 
-def test_fonts_in_pdfs_are_embedded_as_truetype(study_folder):
-    pdf = (report.write([study_folder]).parent / "figures" / "sensitivity.pdf").read_bytes()
+def test_fonts_in_pdfs_are_embedded_as_truetype(written):
+    pdf = (written.parent / "figures" / "sensitivity.pdf").read_bytes()
     assert b"/FontFile2" in pdf
     assert b"/Type3" not in pdf
 
 
-def test_provenance_names_commit_versions_machine_and_every_key(study_folder):
-    text = report.write([study_folder]).read_text()
-    keys = [path.name for path in (study_folder.parent / "runs").iterdir()]
+def test_provenance_names_commit_versions_machine_and_every_key(written):
+    text = written.read_text()
+    keys = [path.name for path in (written.parents[2] / "runs").iterdir()]
     assert all(text.count(word) for word in ["0123abc", "torch 2.13.0", "node-a", *keys])
 
 
@@ -191,7 +197,7 @@ def test_without_a_student_no_gain_is_claimed():
     assert "changed" not in text
 
 
-def test_the_whole_question_is_on_the_page(study_folder):
-    text = report.write([study_folder]).read_text()
-    asked = json.loads((study_folder / "study.json").read_text())
+def test_the_whole_question_is_on_the_page(written):
+    text = written.read_text()
+    asked = json.loads((written.parents[1] / "study.json").read_text())
     assert f"&quot;startup&quot;: {asked['search']['startup']}" in text

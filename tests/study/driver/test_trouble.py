@@ -1,6 +1,8 @@
 """What may go wrong around the runs: refusals, records that cannot be read or written, time, failures that count."""
 
 import errno
+import shutil
+from pathlib import Path
 
 import pytest
 from ray import tune
@@ -10,7 +12,6 @@ from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, reco
 from study.driver.progress import Progress
 from study.nouns.assignment import carry
 from study.nouns.errors import InputError
-from study.nouns.overrides import override
 from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import assign
@@ -55,23 +56,35 @@ def test_a_study_that_is_refused_leaves_nothing_behind(cluster, tmp_path, change
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unreadable_record_is_named_and_its_run_is_run_again(cluster, tmp_path):
-    spec, files, lines = toy(points=GOOD, seeds=[0]), StudyFiles(tmp_path, "toy"), []
-    run(spec, tmp_path, cluster)
+@pytest.fixture(scope="module")
+def launched(cluster, tmp_path_factory) -> Path:
+    """The results of a good row after its launch, to be copied."""
+    results = tmp_path_factory.mktemp("launched")
+    run(toy(points=GOOD, seeds=[0]), results, cluster)
+    return results
+
+
+@pytest.fixture
+def files(launched, tmp_path) -> StudyFiles:
+    """Results of a test's own."""
+    return StudyFiles(shutil.copytree(launched, tmp_path / "results"), "toy")
+
+
+def test_an_unreadable_record_is_named_and_its_run_is_run_again(cluster, files):
+    lines: list[str] = []
     record = next(record for record in files.all() if record.label == "good")
     path = files.record_json(record.key)
     path.write_text("{")
-    outcome = run(spec, tmp_path, cluster, resume=True, say=lines.append)
+    outcome = run(toy(points=GOOD, seeds=[0]), files.results, cluster, resume=True, say=lines.append)
     assert (outcome.finished, outcome.failed) == (1, 0)
     assert any(str(path) in line and "not JSON" in line for line in lines)
 
 
-def test_a_teacher_whose_detector_is_gone_is_trained_again_before_its_students(cluster, tmp_path):
-    spec, files, lines = toy(points=GOOD, seeds=[0]), StudyFiles(tmp_path, "toy"), []
-    run(spec, tmp_path, cluster)
+def test_a_teacher_whose_detector_is_gone_is_trained_again_before_its_students(cluster, files):
+    lines: list[str] = []
     teacher = next(record for record in files.all() if record.role == "teacher")
     files.checkpoint(teacher.key).unlink()
-    outcome = run(override(spec, {"seeds": [0, 1]}), tmp_path, cluster, resume=True, say=lines.append)
+    outcome = run(toy(points=GOOD, seeds=[0, 1]), files.results, cluster, resume=True, say=lines.append)
     assert (outcome.finished, outcome.failed) == (2, 0)
     assert "to run: 1 teacher, 1 row" in lines
     assert files.checkpoint(teacher.key).exists()

@@ -81,6 +81,16 @@ def test_an_unfit_teacher_stops_only_those_who_would_learn_from_it(tmp_path, cau
     assert {"failed": "it broke", "weak": "reaches 30.0", "unrecorded": "left no record"}[cause] in reason
 
 
+def test_a_weak_teacher_of_an_earlier_launch_is_not_trained_again_and_still_teaches_nobody(tmp_path):
+    first = Driver(tmp_path, base=DEMANDING)
+    first.end(first.next(students=0), value=30.0)
+    again = Driver(tmp_path, base=DEMANDING)
+    runs = again.next()
+    assert {one.label for one in runs} == {"student"}
+    again.end(runs)
+    assert "reaches 30.0" in (again.planner.stopped or "")
+
+
 def test_a_weak_teacher_teaches_where_that_is_forced(tmp_path):
     driver = Driver(tmp_path, base=DEMANDING, force=True)
     driver.end(driver.next(), value=30.0)

@@ -24,6 +24,8 @@ def test_a_student_is_distilled_under_a_teacher_and_exported(family, files):
         method="pointdistiller",
         parameters={"samples": 64, "neighbors": 8},
         detector=small(family).model_dump(),
+        training__epochs=1,
+        teacher__training__epochs=1,
     )
     assert record.status == "finished"
     assert len(record.metrics) == 24

@@ -1,8 +1,6 @@
 """Teachers given as checkpoints: checked before anything runs, validated once, and refused where they score too low."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
 from study.planning.plan import too_weak
+from tests.command_line import here
 from tests.trainables.small_detectors import small
 from trainables import detectors
 from trainables import run as one_run
@@ -22,8 +21,9 @@ from trainables.training.checkpoints.reading import read_weights
 
 from mmdet3d.apis import init_model  # isort: skip  after the operators
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-DISTILLED = {"method": "pointdistiller", "parameters": {"samples": 64, "neighbors": 8}}
+DISTILLED = {
+    "method": "pointdistiller", "parameters": {"samples": 64, "neighbors": 8}, "teacher__training__epochs": 1
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def files(tmp_path_factory) -> StudyFiles:
 
 @pytest.fixture(scope="module")
 def checkpoint(files, tmp_path_factory) -> Path:
-    """A teacher trained for two epochs, as a file of the zoo."""
+    """A teacher trained for an epoch, as a file of the zoo."""
     teacher = one_run.run(one_run.resolve(tiny_run.config(**DISTILLED).teacher_run()), files)
     path = tmp_path_factory.mktemp("zoo") / "teacher.pth"
     weights = read_weights(files.checkpoint(teacher.key))
@@ -144,20 +144,17 @@ def test_many_runs_read_a_checkpoint_once(checkpoint):
 def test_a_trial_under_a_teacher_that_scores_too_low_ends_before_its_student_unless_it_is_accepted(
     checkpoint, tmp_path
 ):
-    command = [sys.executable, "run_study.py", "trial", *tiny_run.options(tmp_path), "--set", "method=pointdistiller",
-               "--set", "parameters.samples=64", "--set", f"teacher.checkpoint={checkpoint}"]  # fmt: skip
+    arguments = ["trial", *tiny_run.options(tmp_path), "--set", "method=pointdistiller",
+                 "--set", "parameters.samples=64", "--set", f"teacher.checkpoint={checkpoint}",
+                 "--set", "training.epochs=1"]  # fmt: skip
     records = StudyFiles(tmp_path, "trials")
-
-    def start(*more: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*command, *more], cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-    refused = start()
+    refused = here(*arguments)
     assert refused.returncode == 2, refused.stderr
     assert f"error: the teacher {checkpoint} reaches " in refused.stderr.splitlines()[-1]
     assert "below teacher.minimum=20" in refused.stderr
     assert "validation of its checkpoint" in refused.stdout
     assert [record.role for record in records.all()] == ["teacher"]
-    forced = start("--accept-weak-teacher")
+    forced = here(*arguments, "--accept-weak-teacher")
     assert forced.returncode == 0, forced.stderr
     assert "validation of its checkpoint" not in forced.stdout, "it was measured twice"
     assert [(record.role, record.status) for record in records.all()] == [("teacher", "finished"), ("row", "finished")]

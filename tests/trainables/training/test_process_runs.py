@@ -24,6 +24,7 @@ TOGETHER = {
     "method": "pointdistiller",
     "parameters": {"samples": 64, "selection": "drawn"},
     "dataset__options": SIMULATION.model_dump(),
+    "teacher__training__epochs": 1,
     "training__devices": 2,
     "training__batch_size": 1,
 }

@@ -80,34 +80,32 @@ def test_methods_with_one_seed_start_from_one_student():
     assert not torch.equal(plain.state_dict()[name], other.state_dict()[name])
 
 
-def test_a_killed_run_continues_and_ends_as_an_uninterrupted_one(tmp_path):
+def test_a_killed_run_continues_and_ends_as_an_uninterrupted_one(distilled, files):
     """SIGKILL after the first epoch; the same command again; every loss and every weight as without the kill."""
     command = [sys.executable, "run_study.py", "trial", "--set", "method=pointdistiller",
                "--set", "parameters.samples=64", "--set", "parameters.selection=drawn"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    runs = [StudyFiles(tiny_run.elsewhere(files, name).results, "trials") for name in ("whole", "killed")]
 
-    def start(results: Path) -> subprocess.Popen:
+    def start(files: StudyFiles) -> subprocess.Popen:
+        """Under the teacher that is there."""
         return subprocess.Popen(
-            [*command, *tiny_run.options(results), "--set", "training.epochs=3"],
+            [*command, *tiny_run.options(files.results), "--set", "training.epochs=3"],
             cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    whole = start(tmp_path / "whole")
-    print(whole.communicate()[0])
-    killed = start(tmp_path / "killed")
-    student = False
+    whole, killed = map(start, runs)  # side by side
     for line in killed.stdout:
-        student = student or line.startswith("pointdistiller")
-        if student and "epoch 1:" in line:
+        if "epoch 1:" in line:
             os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    continued = start(tmp_path / "killed")
+    continued = start(runs[1])
     output = continued.communicate()[0]
+    print(whole.communicate()[0])
 
     assert (whole.returncode, killed.returncode, continued.returncode) == (0, -signal.SIGKILL, 0)
     assert "epoch 1:" not in output
     assert "epoch 2:" in output
-    runs = [StudyFiles(tmp_path / name, "trials") for name in ("whole", "killed")]
     (_, one), (_, two) = (run.all() for run in runs)
     assert [e.losses for e in one.epochs] == [e.losses for e in two.epochs]
     assert one.metrics == two.metrics
