@@ -26,10 +26,11 @@ SMALL = {
     "sparsekd": {"foreground": "everywhere"},  # and no anchor of a small detector lies on a small scan's objects
 }
 """Hyper-parameters that fit small scans, where a method's defaults do not."""
-WAITS = {"crd": 1, "pointdistiller": 1, "se_ssd": 22, "sparsekd": 106, "combined": 107}
+WAITS = {"crd": 1, "pointdistiller": 1, "se_ssd": 13, "sparsekd": 96, "combined": 97}
 """How often the host waits for the device inside a method in a step of two scans, at most; the others never wait.
 
-All but 4 are mmdet3d's code: of se_ssd the heads' decoding, of sparsekd the heads' anchor targets.
+All but 4 are mmdet3d's code: of se_ssd the heads' decoding, of sparsekd the heads' anchor targets, and of whoever
+comes first the making of the anchors.
 """
 
 
@@ -128,7 +129,7 @@ def test_the_same_seed_gives_the_same_value(model, data):
 
 
 def test_a_step_on_an_accelerator_works_and_waits_for_it_no_more_often_than_stated(model, pair, data):
-    own, _ = waiting.step(model, data)
+    own = waiting.step(model, data).own
     assert own.total() <= WAITS.get(pair[0], 0), own
 
 

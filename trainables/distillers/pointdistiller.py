@@ -30,6 +30,7 @@ from trainables.distillers.parts.pointdistiller_presets import Form, completed
 from trainables.distillers.parts.row_distance import row_distance, whole_distance
 from trainables.distillers.parts.row_selection import Chosen, Scope, Selection, choose, select
 from trainables.features import Batch, Features, Rows
+from trainables.ops.gathered import gathered
 
 T = TypeVar("T")
 
@@ -208,7 +209,7 @@ class PointDistiller(Distiller):
             ours = [self._aggregate(graphs) for graphs in self.student_graphs[level](student.values, rows, near)]
             theirs = [self._aggregate(graphs) for graphs in self.teacher_graphs[level](wide, rows, near)]
         elif len(rows):
-            ours, theirs = [self.adapters[level](student.values[rows])], [wide[rows]]
+            ours, theirs = [self.adapters[level](gathered(student.values, rows))], [wide[rows]]
         else:
             return self._nothing(student.values)
         counts = chosen.counts(options.scope)

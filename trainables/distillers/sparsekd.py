@@ -75,8 +75,9 @@ class SparseKD(Distiller):
         """The batch with labels from the teacher, and how many a scan got."""
         samples, added = [], 0
         confident = boxes_of.confident(teacher.predictions, self.options.label_score, 4096)
-        for scan, (sample, several) in enumerate(zip(batch.samples, confident, strict=True)):
-            found = boxes_of.suppressed(several, self.options.label_overlap).at(slice(MOST_LABELS))
+        best = boxes_of.suppressed(confident, self.options.label_overlap)
+        for scan, (sample, several) in enumerate(zip(batch.samples, best, strict=True)):
+            found = several.at(slice(MOST_LABELS))
             samples.append(with_labels(sample, boxes_of.headed(found, teacher.predictions, scan), found.labels))
             added += len(found.labels)
         return Batch(batch.inputs, samples), added / max(len(samples), 1)

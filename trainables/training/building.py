@@ -14,6 +14,7 @@ from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from trainables import datasets, detectors, distillers
 from trainables.ops.setup import bridge
+from trainables.training import kernels
 from trainables.training.checkpoints.reading import load_weights
 from trainables.training.machine import device
 from trainables.training.seeds import seed_all
@@ -43,7 +44,7 @@ def build_teacher(config: TrialConfig, checkpoint: Path | None) -> Any:
         raise InputError(f"method {config.method} needs a teacher")
     network = build_detector(config, teacher=True)
     load_weights(network, checkpoint)
-    return network.to(device())
+    return kernels.lay_out(network.to(device()))
 
 
 def build_model(config: TrialConfig, student_cfg: Any, teaching: Teaching | None) -> StudentModel:
@@ -61,7 +62,7 @@ def build_model(config: TrialConfig, student_cfg: Any, teaching: Teaching | None
                 module.momentum = config.training.norm_momentum
     spec = detectors.load(config.detector.name)
     # Moved before any probe, as operators may be CUDA's alone; by itself, as mmengine's preprocessor asks.
-    model = StudentModel(student.to(device()), spec)
+    model = StudentModel(kernels.lay_out(student.to(device())), spec)
     if config.distills:
         assert teaching is not None, "a method has a teacher"
         method = distillers.load(config.method)

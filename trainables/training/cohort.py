@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import torch
 from mmengine.dist import is_main_process
 
 from study.nouns.config import TrialConfig
@@ -19,6 +18,7 @@ from study.nouns.errors import InputError
 from study.nouns.records import EpochRecord
 from trainables import detectors
 from trainables.features import Batch
+from trainables.training import kernels
 from trainables.training.building import build_teacher, lay_data
 from trainables.training.epochs import Trained
 from trainables.training.machine import autocast, device, reset_peak_memory
@@ -68,7 +68,7 @@ class Cohort:
         spec = detectors.load(first.detector.name)
         cfg = spec.load(first.detector, teacher=True)
         lay_data(cfg, data, first)
-        torch.backends.cudnn.deterministic = True  # what is left to chance on a GPU is the order of mmcv's atomic sums
+        kernels.settle()
         self.listener = listener
         self.validation = Validation(first, cfg)
         self.stream = Stream(

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from trainables.training.kernels import named
+
 PACKAGES = ("torch", "mmengine", "mmdet3d", "numpy", "numba", "ray", "optuna")
 
 
@@ -39,7 +41,7 @@ def origin() -> dict[str, Any]:
         "device": _device(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}, **named()},
     }
 
 

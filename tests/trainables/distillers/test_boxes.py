@@ -122,9 +122,8 @@ def test_a_worse_box_of_the_same_class_is_suppressed_and_one_of_another_class_is
     boxes = torch.tensor([[CAR, other(x=0.5), other(x=0.5), other(x=9.0)]])
     logits = torch.tensor([[[1.0, -1], [2, -1], [-1, 0.5], [0.2, -1]]])
     found = boxes_of.confident(predicted.predictions(logits, boxes), 0.3, 9)[0]
-    assert boxes_of.suppressed(found, 0.5).anchors.tolist() == [1, 2, 3]
-    assert boxes_of.suppressed(found, 0.9).anchors.tolist() == [1, 0, 2, 3]
-    assert boxes_of.suppressed(found.at(slice(0)), 0.5).anchors.tolist() == []
+    assert [best.anchors.tolist() for best in boxes_of.suppressed([found, found.at(slice(0))], 0.5)] == [[1, 2, 3], []]
+    assert boxes_of.suppressed([found], 0.9)[0].anchors.tolist() == [1, 0, 2, 3]
 
 
 @pytest.mark.parametrize(("offset", "limit"), [(-math.pi / 2, 0.0), (0.7854, 0.0), (-0.7854, 1.0), (0.0, 0.5)])

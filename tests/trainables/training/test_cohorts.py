@@ -24,8 +24,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "pointdistiller": {"samples": 256, "neighbors": 8},
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
 }
-UNEVEN = ("pointrcnn",)
-"""With several threads it does not repeat itself, alone no more than together."""
 TIMES = {"gflops", "cohort"}
 
 
@@ -203,7 +201,7 @@ def test_who_draws_its_rows_shares_none():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("family", [name for name in detectors.names() if name not in ("pointpillars", *UNEVEN)])
+@pytest.mark.parametrize("family", [name for name in detectors.names() if name != "pointpillars"])
 def test_it_is_so_for_every_detector(files, family):
     def config(method: str, **parameters: Any) -> TrialConfig:
         network = small(family).model_dump(mode="json")

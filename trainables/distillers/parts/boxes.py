@@ -84,10 +84,15 @@ def from_above(boxes: Tensor) -> Tensor:
     return torch.cat([boxes[:, :2], boxes[:, 3:5], boxes[:, 6:7]], dim=1)
 
 
-def suppressed(found: Detections, threshold: float) -> Detections:
-    """Per class the boxes that no better one overlaps by more than `threshold`, seen from above; best first."""
+def suppressed(scans: list[Detections], threshold: float) -> list[Detections]:
+    """Of each scan, per class, the boxes that no better one overlaps by more than `threshold` seen from above; best
+    first. Waits for the device once for all labels, and wherever mmcv's operator does."""
+    labels = torch.cat([found.labels for found in scans]).cpu().split([len(found.labels) for found in scans])
+    return [_best(*each, threshold) for each in zip(scans, labels, strict=True)]
+
+
+def _best(found: Detections, labels: Tensor, threshold: float) -> Detections:
     kept = [torch.zeros(0, dtype=torch.long, device=found.boxes.device)]
-    labels = found.labels.cpu()
     for label in labels.unique():
         own = (labels == label).nonzero().squeeze(1).to(found.boxes.device, non_blocking=True)
         kept.append(own[_operators().nms_rotated(from_above(found.boxes[own]), found.scores[own], threshold)[1]])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from trainables.distillers.parts.row_selection import Chosen, Scope
 from trainables.features import Rows
+from trainables.ops.gathered import gathered
 from trainables.ops.neighbors import nearest, nearest_in_space
 
 
@@ -68,11 +69,11 @@ class GraphConvolution(nn.Module):
         Raises:
             ValueError: there are fewer than two edges, which training cannot normalize.
         """
-        centers, projected, sign = self.center(values[chosen]), self.neighbor(values), 1
+        centers, projected, sign = self.center(gathered(values, chosen)), self.neighbor(values), 1
         if self.edge == "difference":  # [x_i - x_j; x_i] with the two halves of W in that order
-            centers, sign = centers + projected[chosen], -1
+            centers, sign = centers + gathered(projected, chosen), -1
         each = zip(centers.split([len(near) for near in neighbors]), neighbors, strict=True)
-        edges = [torch.add(center.unsqueeze(1), projected[near], alpha=sign) for center, near in each]
+        edges = [torch.add(center.unsqueeze(1), gathered(projected, near), alpha=sign) for center, near in each]
         flat = torch.cat([edge.flatten(0, 1) for edge in edges])
         if self.training and len(flat) < 2:
             raise ValueError("batch norm over edges needs at least two edges")
