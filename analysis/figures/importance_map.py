@@ -47,7 +47,7 @@ def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     """One scene per line, with its scale beside it."""
     names = list(dict.fromkeys(summary["name"]))
     with style.applied():
-        figure = Figure(figsize=(width, 0.6 * width * len(names)), layout="constrained")
+        figure = Figure(figsize=(width, max(0.6 * width, 2.8) * len(names)), layout="constrained")
         grid = figure.subplots(len(names), 2, squeeze=False, width_ratios=[30, 1])
         for name, (axes, scale) in zip(names, grid, strict=True):
             _draw_scene(axes, scale, summary[summary["name"] == name])

@@ -18,7 +18,9 @@ DISTILLED = {"method": "pointdistiller", "parameters": {"samples": 64, "neighbor
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> StudyFiles:
-    return StudyFiles(tmp_path_factory.mktemp("results"), "tiny")
+    files = StudyFiles(tmp_path_factory.mktemp("results"), "tiny")
+    files.root.mkdir()
+    return files
 
 
 def untrained(files: StudyFiles, **changes) -> RunRecord:
