@@ -17,13 +17,12 @@ import typer
 
 from study.command_line import printing
 from study.command_line.ending import STATUSES, end
-from study.command_line.options import AcceptWeak, Address, Data, Json, Results, Set, Simulated
-from study.nouns.assignment import Assignment
+from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
 from study.nouns.config import TrialConfig
-from study.nouns.errors import ExitStatus, InputError, RunFailedError
+from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
 from study.nouns.promised import PlannedRun
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 
 app = typer.Typer(
@@ -52,7 +51,9 @@ def run(
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Run a study on Ray and write its report."""
-    spec = _study(study, set_, _dataset(data, simulated), name, seeds)
+    from trainables.datasets import ready
+
+    spec = _study(study, set_, ready.given(data, simulated), name, seeds)
     from study.planning.offered import Offered
     from study.planning.plan import part_of
     from study.planning.preview import as_document, preview
@@ -68,9 +69,8 @@ def run(
         print(as_document(StudyState(part, offered, files)) if as_json else "\n".join(lines))
         return
     from study.driver.launch import launch
-    from trainables.datasets.ready import ensure
 
-    ensure(spec.base.dataset, files, printing.progress())
+    ready.ensure(spec.base.dataset, files, printing.progress())
     outcome = launch(
         spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only
     )
@@ -91,26 +91,27 @@ def trial(
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Train one run in this process, without Ray; its teacher too where it is missing."""
+    from study.command_line.in_this_process import train
     from study.planning.plan import teachers, too_weak
     from study.planning.same_study import only_driver
     from study.planning.single_runs import entered, refer
     from trainables import run as one_run
-    from trainables.datasets.ready import ensure
+    from trainables.datasets import ready
 
-    config = one_run.resolve(override(TrialConfig(), {**_dataset(data), **dict(map(parse, set_))}))
+    config = one_run.resolve(override(TrialConfig(), {**ready.given(data), **dict(map(parse, set_))}))
     files = StudyFiles(results, name)
     entered(config, files)  # refused before any data are made
-    ensure(config.dataset, files, printing.progress())
+    ready.ensure(config.dataset, files, printing.progress())
     with only_driver(files):
         label, runs = entered(config, files)
         row = PlannedRun(label=label, config=config)
         above = teachers([row], one_run.resolve) if config.distills else []
         refer(files, runs, [*above, row])
     for teacher in above:
-        weak = too_weak(teacher.config, _train(teacher, files))
+        weak = too_weak(teacher.config, train(teacher, files, one_run))
         if weak and not accept_weak_teacher:
             raise InputError(weak)
-    _train(row, files)
+    train(row, files, one_run)
     print(f"tables and figures: run_study.py report {results / name}")
 
 
@@ -125,6 +126,21 @@ def report(
 ) -> None:
     """Write tables and figures from the records of one or more studies."""
     _report(folders, into, as_json)
+
+
+@app.command()
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder, e.g. results/quickstart.")],
+    runs: Annotated[list[str], typer.Argument(metavar="[RUN]...", help=INSPECTED)] = [],  # noqa: B006
+    frame: Annotated[str | None, typer.Option(help="To be drawn; by default the one with the most objects.")] = None,
+) -> None:
+    """Run finished detectors over their validation split once more, for figures of voxels and detections."""
+    from study.planning.inspectable import chosen
+    from trainables.training import inspecting
+
+    files = StudyFiles(folder.absolute().parent, folder.absolute().name)
+    inspecting.inspect(chosen(files, runs), files, lambda *found: print(printing.inspected(*found)), frame)
+    print(f"figures: run_study.py report {folder}")
 
 
 @app.command(name="list")
@@ -229,39 +245,6 @@ def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | 
             f"`run_study.py prepare {asked.name} DIR`), or say --simulated to train on simulated scans"
         )
     return spec
-
-
-def _dataset(data: Path | None, simulated: bool = False) -> dict[str, Any]:
-    """The overrides that put a root, or the simulator, in the place of a run's own data set."""
-    from trainables import datasets
-
-    if data is None:
-        return {"dataset.name": "simulated", "dataset.options": {}} if simulated else {}
-    if simulated:
-        raise InputError(f"--simulated and --data {data}: a study has one data set; leave one of them out")
-    return {"dataset.name": datasets.recognized(data), "dataset.root": str(data.absolute()), "dataset.options": {}}
-
-
-def _train(planned: PlannedRun, files: StudyFiles) -> RunRecord:
-    from study.planning.missing import assign
-    from study.planning.trained_once import train_once
-    from trainables import run as one_run
-
-    config, label = planned.config, planned.label
-    headlines = [metric.name for metric in one_run.metrics_of(config) if metric.headline]
-
-    def train(open_: list[Assignment]) -> None:
-        work = "validation of its checkpoint" if config.measures else f"{config.training.epochs} epochs"
-        print(f"{label} {config.key}: {work}, log in {files.run(config.key) / 'train.log'}")
-        one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch, headlines)), planned.role)
-
-    files.retry(config.key)
-    train_once([assign(planned, files)], train, lambda one: print(f"{label} {config.key}: another process trains it"))
-    if (record := files.finished(config.key)) is None:
-        raise RunFailedError(f"{config.key}: the process that trained it has failed; see {files.run(config.key)}")
-    metrics = ", ".join(f"{name} {record.metrics[name]:.2f}" for name in headlines)
-    print(f"{label} {config.key}: {metrics}\n  record {files.record_json(config.key)}")
-    return record
 
 
 def _report(folders: list[Path], into: Path | None = None, as_json: bool = False) -> None:

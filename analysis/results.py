@@ -28,6 +28,7 @@ from study.evidence.statements import Answers
 from study.evidence.told import told
 from study.nouns.config import TrainingConfig
 from study.nouns.importances import Importances
+from study.nouns.inspections import Inspected
 from study.nouns.metrics import Metric
 from study.nouns.overrides import override
 from study.nouns.parameters import Called
@@ -67,6 +68,8 @@ class Results:
     held: Mapping[str, Mapping[str, Named]]
     retried: pd.DataFrame
     unreadable: tuple[str, ...] = ()
+    inspected: Mapping[str, Inspected] = field(default_factory=dict)
+    """What `run_study.py inspect` left of runs, by key."""
     importances: Mapping[str, Importances] = field(default_factory=dict)
     answers: Mapping[str, Answers] = field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """Studies and the records of their runs, from their folders."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from analysis.not_run import unasked_key
 from analysis.results import Named, Results, tidy
 from study.nouns.errors import InputError
 from study.nouns.importances import Importances
+from study.nouns.inspections import Inspected
 from study.nouns.promised import PlannedRun, Promise
 from study.nouns.records import RunRecord, StudyFiles, read_record
 from study.nouns.spec import StudySpec
@@ -32,7 +34,8 @@ def load(study_folders: Iterable[Path]) -> Results:
     unreadable: list[str] = []
     importances: dict[str, Importances] = {}
     shared = Shared()
-    for folder in study_folders:
+    folders = list(study_folders)
+    for folder in folders:
         files = _study_files(Path(folder))
         spec = _spec(files)
         specs.append(spec)
@@ -55,7 +58,21 @@ def load(study_folders: Iterable[Path]) -> Results:
     if not specs:
         raise InputError("a report needs at least one study folder, got none")
     said = tuple(dict.fromkeys(unreadable))
-    return tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised, importances)
+    found = tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised, importances)
+    return _with_inspections(found, {spec.name: _study_files(Path(f)) for spec, f in zip(specs, folders, strict=True)})
+
+
+def _with_inspections(found: Results, studies: Mapping[str, StudyFiles]) -> Results:
+    """The results with what was inspected of their runs; an inspection that cannot be read is named as a record is."""
+    inspected: dict[str, Inspected] = {}
+    unreadable = list(found.unreadable)
+    for key, study in zip(found.finished["key"], found.finished["study"], strict=True):
+        try:
+            if seen := Inspected.read(studies[study].inspection_json(key)):
+                inspected[key] = seen
+        except InputError as error:
+            unreadable.append(str(error))
+    return replace(found, inspected=inspected, unreadable=tuple(unreadable))
 
 
 def _read(paths: Iterable[Path], unreadable: list[str]) -> list[RunRecord]:

@@ -29,3 +29,4 @@ Address = Annotated[
     str,
     typer.Option(help="The Ray to use. local: one of its own; auto: the cluster of this machine; or HOST:PORT of one."),
 ]
+INSPECTED = "Labels of rows, or keys (their beginnings will do); by default every row not inspected yet."

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from study.nouns.records import EpochRecord
+from study.nouns.inspections import NEITHER, WRONG, Inspected
+from study.nouns.records import EpochRecord, RunRecord
 
 
 def progress() -> Callable[[str, int, int], None]:
@@ -24,6 +25,18 @@ def epoch(record: EpochRecord, headlines: Collection[str]) -> str:
     """Losses of an epoch, and of its metrics the headlines, by name."""
     values = {**record.losses, **{name: value for name, value in record.metrics.items() if name in headlines}}
     return f"  epoch {record.epoch}: " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+
+
+def inspected(record: RunRecord, found: Inspected) -> str:
+    """What an inspection has found, in a line."""
+    facts, arrays = found.facts, found.arrays
+    frames, fates = len(facts.frames), arrays["detection_fate"][0]
+    asked = int((arrays["object_fate"][0] != NEITHER).sum())
+    wrong = int((fates == WRONG).sum())
+    return (
+        f"{record.label} {record.key}: {len(fates)} detections of {asked} objects in {frames} frames, {wrong} of them "
+        f"false positives; drawn: frame {facts.scene}"
+    )
 
 
 def offers(content: Mapping[str, list[dict[str, Any]]]) -> None:

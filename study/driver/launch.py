@@ -20,8 +20,10 @@ from typing import Any
 from ray import tune
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from rich.console import Console
 
 from study.driver import cluster
+from study.driver.live_table import LiveTable
 from study.driver.no_run_without_record import RETRIES, Clock, Guard, TimeIsUpError, recorded
 from study.driver.progress import Progress
 from study.driver.scheduling import Cohorts, Ended, Room, kind_of
@@ -128,8 +130,10 @@ class _Loop:
             self.state, force=self.force, say=self.say, given_up=progress.give_up, promised=progress.expect,
             places=lambda: room.places("student"),
         )  # fmt: skip
+        table = LiveTable(self.state, progress, Console(), self.say)
         try:
-            self._tune(planner, room, [Guard(clock, self.watch, self.say)], progress)
+            with table.shown():
+                self._tune(planner, room, [Guard(clock, self.watch, self.say)], [progress, table])
         except KeyboardInterrupt:
             return "interrupted"
         except TimeIsUpError:
@@ -142,7 +146,7 @@ class _Loop:
         self.say(progress.summary())
         return planner.stopped
 
-    def _tune(self, planner: Planner, room: Room, guards: list[Callback], progress: Progress) -> None:
+    def _tune(self, planner: Planner, room: Room, guards: list[Callback], shown: list[Callback]) -> None:
         needs_of = partial(_placed, self.needs)
         tuner = tune.Tuner(
             tune.with_resources(recorded(self.state.offered.trainable), needs_of),
@@ -157,7 +161,7 @@ class _Loop:
                 storage_path=str(self.files.tune),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
-                callbacks=[*guards, Ended(planner, room), progress],
+                callbacks=[*guards, Ended(planner, room), *shown],
             ),
         )
         tuner.fit()

@@ -134,6 +134,17 @@ class Progress(Callback):
         took = duration(time.monotonic() - self._began)
         return f"{self.done - self.failed} runs finished, {self.failed} failed, in {took}"
 
+    @property
+    def running(self) -> list[tuple[Assignment, float]]:
+        """The runs under way, and which part of its epochs each had when it was last validated."""
+        return [(one, self._done_of.get(key, 0.0)) for runs in self._open.values() for key, one in runs.items()]
+
+    @property
+    def left(self) -> str:
+        """How long it will take, in words; nothing before that can be told, or when all is done."""
+        left_s = self._left_s()
+        return duration(left_s) if left_s is not None and self.done < self.total else ""
+
     def _look_for_ends(self, trial: Trial) -> None:
         """Say what has become of the runs of a cohort that have a record by now."""
         cohort = self._open.get(trial.trial_id, {})
@@ -191,8 +202,8 @@ class Progress(Callback):
         parts = [f"[{self.done:>{width}}/{self.total}] {text}"]
         if running := sum(map(len, self._open.values())):
             parts.append(f"{running} running")
-        if (left_s := self._left_s()) is not None and self.done < self.total:
-            parts.append(f"about {duration(left_s)} left")
+        if self.left:
+            parts.append(f"about {self.left} left")
         self.say("; ".join(parts))
 
 

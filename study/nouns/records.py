@@ -1,7 +1,8 @@
 """What is kept of a run: one JSON file per run, and the only place that knows where a study's files lie.
 
-    results/runs/<key>/  record.json  detector.pth  detector.py  train.log  retried/  unreadable/
+    results/runs/<key>/  record.json  detector.pth  detector.py  train.log  inspection.*  retried/  unreadable/
     results/<study>/     study.json  plan.json  spent.json  optuna.journal  importances.json  tune/  report/
+                         inspect.log
 
 Runs lie beside the studies, because several may ask for the same one: it is trained once for all of them. Which runs
 are a study's, and what it calls them, says its plan.
@@ -123,6 +124,10 @@ class StudyFiles:
     def record_json(self, key: str) -> Path:
         """Where the record of a run lies."""
         return self.run(key) / "record.json"
+
+    def inspection_json(self, key: str) -> Path:
+        """What `inspect` leaves of a run (study/nouns/inspections.py)."""
+        return self.run(key) / "inspection.json"
 
     def record(self, key: str) -> RunRecord | None:
         """The record of a run, or None where there is none that can be read (see `set_unreadable_aside`)."""

@@ -93,6 +93,11 @@ class Waves:
                 self._said.add(number)
                 yield f"{one.claim.text()}: {statements.answer(self.evidence, number, self.spec.rule).sentence}"
 
+    def verdicts(self) -> list[tuple[str, str]]:
+        """Every claim, and what is said of it by now."""
+        claims = enumerate(self.evidence.claims)
+        return [(one.claim.text(), str(self.evidence.verdict(number).word)) for number, one in claims]
+
     def settled(self, runs: Iterable[PlannedRun]) -> set[str]:
         """Keys of runs that are not tried again: those that diverged, and all that others were planned after."""
         last = max(self.started.values(), default=0)

@@ -1,6 +1,7 @@
 """Every table and figure, found by listing the folders, faces the same questions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 
 import matplotlib
@@ -12,21 +13,26 @@ from pandas.testing import assert_frame_equal
 from analysis import listing, rendering, style
 from analysis.results import Results, tidy
 from tests.analysis import made_up_study as made_up
+from tests.analysis.planted_inspections import inspected
 
 FIGURES = sorted(listing.figures())
 TABLES = sorted(listing.tables())
 ALL = listing.tables() | listing.figures()
+OF_ONE_RUN = ("detections_scene", "importance_map", "voxel_points")
+"""Figures of one scene or one split: whichever run was inspected, nothing behind them is missing."""
 
 
 def _full() -> Results:
     asked = made_up.whole()
     kept = made_up.records(asked, fail=("LD", "crd", "LD + RL 16x"))
-    return tidy((asked,), kept, made_up.planned(asked), importances={asked.name: made_up.IMPORTANCES})
+    found = tidy((asked,), kept, made_up.planned(asked), importances={asked.name: made_up.IMPORTANCES})
+    return replace(found, inspected=inspected(found))
 
 
 def _single() -> Results:
     asked = made_up.spec(seeds=(0,), points=(made_up.POINTS[-1],), search=None)
-    return tidy((asked,), [made_up.record(made_up.BASE, "LD + RL")])
+    found = tidy((asked,), [made_up.record(made_up.BASE, "LD + RL")])
+    return replace(found, inspected=inspected(found))
 
 
 def _without_metrics() -> Results:
@@ -88,6 +94,8 @@ def test_the_input_is_left_as_it_was(part):
 
 
 def test_the_caption_counts_the_missing_runs(part):
+    if part in [ALL[name] for name in OF_ONE_RUN]:
+        pytest.skip("one inspected run is all that it needs")
     summary = part.summarize(_full())
     assert summary["missing"].sum() > 0
     assert "missing" in part.caption(summary)

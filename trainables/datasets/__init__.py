@@ -7,7 +7,7 @@ follows from mmdet3d's own configs: those whose dataset is of the type that the 
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,37 @@ class Evaluator:
 
     metrics: tuple[Metric, ...]
     read: Callable[[Mapping[str, float]], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Everything found in a split, everything that is there, and what becomes of it under the data set's own matching.
+
+    D detections, M objects of the detector's classes, at each of T least scores. `frame` counts `frames`, `label` the
+    classes, `difficulty` the `difficulties` (-1: none of them). A box is its middle x, y, z, its length, width and
+    height in m, and its yaw in rad. Fates are `RIGHT`, `WRONG` and `NEITHER` (study/nouns/inspections.py).
+
+    Attributes:
+        frames: their names, in the order of the split.
+        difficulties: names; none where the data set has none.
+        rule: the matching in words.
+        detection_frame: (D,), and the other `detection_...` likewise; the box is (D, 7), the fate (T, D).
+        object_frame: (M,), and the other `object_...` likewise; the box is (M, 7), the fate (T, M).
+    """
+
+    frames: tuple[str, ...]
+    difficulties: tuple[str, ...]
+    rule: str
+    detection_frame: NDArray[np.int64]
+    detection_box: NDArray[np.float64]
+    detection_label: NDArray[np.int64]
+    detection_score: NDArray[np.float64]
+    detection_fate: NDArray[np.int8]
+    object_frame: NDArray[np.int64]
+    object_box: NDArray[np.float64]
+    object_label: NDArray[np.int64]
+    object_difficulty: NDArray[np.int64]
+    object_fate: NDArray[np.int8]
 
 
 class DataSet(ABC):
@@ -107,6 +138,15 @@ class DataSet(ABC):
 
         Raises:
             InputError: the root is missing or not prepared, or the scan cannot be read.
+        """
+
+    @abstractmethod
+    def judge(self, metric: Any, least: Sequence[float]) -> Judged:
+        """What becomes of every detection and every object of a split.
+
+        Args:
+            metric: the one that `lay` has pointed at a root, after it has processed the whole split.
+            least: scores; a detection below one is not there.
         """
 
     def report(self, root: Path, options: Any, beside: Path | None = None) -> str:

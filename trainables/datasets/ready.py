@@ -14,6 +14,21 @@ from trainables.datasets import Progress
 from trainables.datasets.whole_files import alone_in
 
 
+def given(data: Path | None, simulated: bool = False) -> dict[str, Any]:
+    """The overrides that put a root, or the simulator, in the place of a run's own data set.
+
+    Raises:
+        InputError: there is no data set at the root, or both were given.
+    """
+    if data is None:
+        return {"dataset.name": "simulated", "dataset.options": {}} if simulated else {}
+    if simulated:
+        raise InputError(f"--simulated and --data {data}: a study has one data set; leave one of them out")
+    return {
+        "dataset.name": datasets.recognized(data), "dataset.root": str(data.absolute()), "dataset.options": {}
+    }  # fmt: skip
+
+
 def checked(dataset: DatasetSpec) -> DatasetSpec:
     """The spec with every option of its data set and the content of its root, so that other labels make other keys.
 

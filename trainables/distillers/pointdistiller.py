@@ -161,7 +161,7 @@ class PointDistiller(Distiller):
         scans and levels.
         """
         options = self.options
-        importance = [_importance(options, rows) for rows in teacher.rows]
+        importance = [importance_of(options, rows) for rows in teacher.rows]
         scan = [rows.scan for rows in teacher.rows]
         chosen = self._shared(
             teacher, "chosen", lambda: choose(importance, scan, batch.scans, options.scope, self._select)
@@ -256,7 +256,7 @@ def _divides_points(parameters: Any) -> bool:
     return parameters.importance == "points" and parameters.reweight_by != "graph"
 
 
-def _importance(options: "PointDistiller.Parameters", rows: Rows) -> Any:
+def importance_of(options: "PointDistiller.Parameters", rows: Rows) -> Any:
     """R; of rows without points `_check` has refused to ask for them."""
     return rows.count if options.importance == "points" else rows.values.detach().amax(1)
 

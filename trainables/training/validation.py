@@ -57,7 +57,7 @@ class Validation:
         Returns:
             For each that did not fail, the metrics of the data set's evaluator.
         """
-        found = {name: self._evaluator() for name in predictors}
+        found = {name: self.new_evaluator() for name in predictors}
         metrics: dict[str, dict[str, float]] = {}
 
         @contextmanager
@@ -84,7 +84,8 @@ class Validation:
                 metrics[name] = self.read(found[name].evaluate(len(self.stream.samples)))
         return metrics
 
-    def _evaluator(self) -> Evaluator:
+    def new_evaluator(self) -> Evaluator:
+        """The data set's, before it has seen anything."""
         evaluator = Evaluator(copy.deepcopy(self.evaluator))
         evaluator.dataset_meta = self.stream.samples.metainfo
         return evaluator

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables.datasets.kitti.devkit import DIFFICULTIES, TASKS, average_precision
+from trainables.datasets.kitti.devkit import DIFFICULTIES, HARDEST, TASKS, average_precision, fates, levels_of
 from trainables.ops.rotated_boxes import intersection_areas, rotated_iou
 from trainables.ops.setup import bridge
 
@@ -148,3 +148,35 @@ def test_half_of_the_detections_too_high_score_all_from_above_and_half_in_space(
     scored = average_precision(truths, detections, ["Car"])
     assert scored["bev", "Car", "moderate"] == pytest.approx(100.0)
     assert scored["3d", "Car", "moderate"] == pytest.approx(50.0)
+
+
+def test_fates_are_those_of_the_matching_that_average_precision_counts():
+    random = np.random.default_rng(5)
+    truth = [frame(random, 12) for _ in range(20)]
+    found = [detected(random, one, tied=False) for one in truth]
+    thresholds = [0.0, 0.3, 0.7]
+    of_found, of_truth = fates(truth, found, CLASSES, thresholds)
+    for kind in CLASSES:
+        mine = np.concatenate([one["name"] for one in found]) == kind
+        its = np.concatenate([one["name"] for one in truth]) == kind
+        right = (of_found[:, mine] == 1).sum(1)
+        assert right.tolist() == (of_truth[:, its] == 1).sum(1).tolist()
+        assert right[0] > right[2] > 0
+        assert ((of_found[:, mine] == 0).sum(1) > 0).all()
+    asked = (levels_of(truth) >= 0) & np.isin(np.concatenate([one["name"] for one in truth]), CLASSES)
+    assert ((of_truth >= 0) == asked).all()
+    assert HARDEST == 2
+
+
+def test_an_object_takes_the_detection_that_overlaps_most_and_the_other_is_a_false_alarm():
+    car = {"name": np.array(["Car"]), "bbox": np.array([[0.0, 0, 50, 60]]), "location": np.array([[0.0, 1.5, 10]]),
+           "dimensions": np.array([[4.0, 1.5, 1.6]]), "rotation_y": np.zeros(1), "truncated": np.zeros(1),
+           "occluded": np.zeros(1)}  # fmt: skip
+    van = {**car, "name": np.array(["Van"]), "location": np.array([[9.0, 1.5, 10]])}
+    truth = {name: np.concatenate([car[name], van[name]]) for name in car}
+    twice = {name: np.concatenate([car[name]] * 3) for name in ("name", "bbox", "location", "dimensions", "rotation_y")}
+    twice["location"] = np.array([[0.1, 1.5, 10], [0.0, 1.5, 10], [9.0, 1.5, 10]])
+    twice["score"] = np.array([0.9, 0.5, 0.8])
+    of_found, of_truth = fates([truth], [twice], CLASSES, [0.0, 0.6])
+    assert of_found.tolist() == [[0, 1, -1], [1, -1, -1]], "what lies on a van counts for nothing"
+    assert of_truth.tolist() == [[1, -1], [1, -1]]

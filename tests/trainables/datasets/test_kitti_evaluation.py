@@ -34,7 +34,8 @@ def metric(tmp_path, *cars: int) -> DevkitMetric:
              "bbox_3d": [-place(n)[1], 1.5, place(n)[0], 3.9, 1.5, 1.6, -np.pi / 2], "score": 0.0}
             for n in range(count)
         ]  # fmt: skip
-        infos.append({"sample_idx": i, "instances": instances, "images": image})
+        lies = {"lidar_path": f"training/velodyne_reduced/{i:06d}.bin"}
+        infos.append({"sample_idx": i, "instances": instances, "images": image, "lidar_points": lies})
         found = {"bboxes_3d": LiDARInstance3DBoxes(boxes), "labels_3d": torch.full((count,), 2),
                  "scores_3d": torch.linspace(0.9, 0.5, count)}  # fmt: skip
         results.append({"sample_idx": i, "pred_instances_3d": found, "pred_instances": InstanceData()})
@@ -79,3 +80,29 @@ def test_evaluating_leaves_torch_its_number_of_threads(tmp_path):
     after = torch.get_num_threads()
     torch.set_num_threads(before)
     assert after == 1
+
+
+def test_every_detection_and_object_gets_its_fate_and_both_lie_in_the_frame_of_the_lidar(tmp_path):
+    made = metric(tmp_path, 3, 2)
+    found = made.results[0]["pred_instances_3d"]["bboxes_3d"].tensor
+    found[1, 0] += 30  # nothing is there
+    judged = made.judged([0.0, 0.6, 0.8])
+    assert judged.frames == ("000000", "000001")
+    assert judged.detection_frame.tolist() == judged.object_frame.tolist() == [0, 0, 0, 1, 1]
+    assert judged.detection_score == pytest.approx([0.9, 0.7, 0.5, 0.9, 0.5])
+    assert judged.detection_fate.tolist() == [[1, 0, 1, 1, 1], [1, 0, -1, 1, -1], [1, -1, -1, 1, -1]]
+    assert judged.object_fate.tolist() == [[1, 0, 1, 1, 1], [1, 0, 0, 1, 0], [1, 0, 0, 1, 0]]
+    assert judged.object_label.tolist() == [CLASSES.index("Car")] * 5
+    assert judged.difficulties[judged.object_difficulty[0]] == "easy"
+    cars = [[*place(n), -0.75, 3.9, 1.6, 1.5, 0] for n in (0, 1, 2, 0, 1)]
+    assert judged.object_box == pytest.approx(np.array(cars), abs=1e-5)
+    assert np.delete(judged.detection_box, 1, 0) == pytest.approx(np.delete(cars, 1, 0), abs=1e-5)
+
+
+def test_a_split_in_which_nothing_was_found_is_judged_too(tmp_path):
+    made = metric(tmp_path, 2)
+    for name, value in made.results[0]["pred_instances_3d"].items():
+        made.results[0]["pred_instances_3d"][name] = value[:0]
+    judged = made.judged([0.0])
+    assert judged.detection_fate.shape == (1, 0)
+    assert judged.object_fate.tolist() == [[0, 0]]

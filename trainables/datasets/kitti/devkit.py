@@ -29,6 +29,7 @@ NEIGHBORS = {"Car": "van", "Pedestrian": "person_sitting"}
 """Detecting one of these as that class is neither right nor wrong."""
 
 POSITIONS = 40
+HARDEST = len(DIFFICULTIES) - 1
 COUNTED, MATCHED, LEFT_OUT = 0, 1, -1
 """What becomes of an object or detection: it counts, it may be matched but counts for nothing, it is not there."""
 
@@ -61,19 +62,48 @@ def average_precision(
         AP by (task, class, difficulty); 0 for a class that no frame holds.
     """
     split = _split(truth, found)
-    names, labels = _flat(truth, "name"), _flat(found, "name")
-    heights = np.diff(_rows(truth, "bbox", 4)[:, [1, 3]])[:, 0]
-    levels = level_of(heights, _flat(truth, "occluded"), _flat(truth, "truncated"))
-    low = np.abs(np.diff(_rows(found, "bbox", 4)[:, [1, 3]]))[:, 0]
+    names, levels = _flat(truth, "name"), levels_of(truth)
     table = {}
     for kind in classes:
         for level, difficulty in enumerate(DIFFICULTIES):
-            objects = _objects(names, levels, kind, level)
-            detections = np.where(labels == kind.lower(), COUNTED, LEFT_OUT)
-            detections[low < DIFFICULTY_LEVELS[level][0]] = MATCHED  # of whatever class, as in the development kit
+            objects, detections = _objects(names, levels, kind, level), _detections(found, kind, level)
             for task in TASKS:
                 table[task, kind, difficulty] = _one(split, split.overlaps[task], objects, detections, kind)
     return table
+
+
+def fates(
+    truth: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]], classes: Sequence[str], least: Sequence[float]
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """What becomes of every detection and object in space, where all objects of the hardest difficulty are asked for.
+
+    Args:
+        truth: as for `average_precision`, and
+        found: likewise.
+        classes: of KITTI's three, those to look at.
+        least: scores, T of them; a detection below one is not there.
+
+    Returns:
+        T x detections: 1 right, 0 a false alarm, -1 neither or not there; and T x objects: 1 found, 0 missed, -1 not
+        asked for.
+    """
+    split = _split(truth, found)
+    names, labels, levels = _flat(truth, "name"), _flat(found, "name"), levels_of(truth)
+    of_found = np.full((len(least), len(labels)), -1, dtype=np.int8)
+    of_truth = np.full((len(least), len(names)), -1, dtype=np.int8)
+    where = (split.objects, split.detections, split.pairs, split.overlaps["3d"])
+    for kind in classes:
+        objects, detections = (_objects(names, levels, kind, HARDEST), _detections(found, kind, HARDEST))
+        its = _fates(*where, objects, detections, split.scores, LEAST_OVERLAP[kind], np.array(least, dtype=np.float64))
+        of_found = np.where(labels == kind.lower(), its[0], of_found)
+        of_truth = np.where(names == kind.lower(), its[1], of_truth)
+    return of_found, of_truth
+
+
+def levels_of(truth: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+    """Difficulty of every object of all frames: 0 easy, 1 moderate, 2 hard, -1 none of them."""
+    heights = np.diff(_rows(truth, "bbox", 4)[:, [1, 3]])[:, 0]
+    return level_of(heights, _flat(truth, "occluded"), _flat(truth, "truncated"))
 
 
 def _one(split: _Split, overlaps: Any, objects: Any, detections: Any, kind: str) -> float:
@@ -92,6 +122,13 @@ def _objects(names: Any, levels: NDArray[np.int64], kind: str, level: int) -> ND
     own, near = names == kind.lower(), names == NEIGHBORS.get(kind, "")
     asked = (levels >= 0) & (levels <= level)  # what is easy is asked for in the harder ones too
     return np.where(own & asked, COUNTED, np.where(own | near, MATCHED, LEFT_OUT))
+
+
+def _detections(found: Sequence[dict[str, Any]], kind: str, level: int) -> NDArray[np.int64]:
+    counts = np.where(_flat(found, "name") == kind.lower(), COUNTED, LEFT_OUT)
+    low = np.abs(np.diff(_rows(found, "bbox", 4)[:, [1, 3]]))[:, 0]
+    counts[low < DIFFICULTY_LEVELS[level][0]] = MATCHED  # of whatever class, as in the development kit
+    return counts
 
 
 def _split(truth: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) -> _Split:
@@ -192,34 +229,68 @@ def _scores_of_matches(objects, detections, pairs, overlaps, of_objects, of_dete
 
 
 @njit(cache=True)
+def _take(f, objects, detections, pairs, overlaps, of_objects, of_detections, scores, least, threshold, taken, takes):
+    """Which detection of at least a score each object of a frame takes (-1: none), and which are taken."""
+    width = objects[f + 1] - objects[f]
+    taken[detections[f] : detections[f + 1]] = False
+    takes[objects[f] : objects[f + 1]] = -1
+    for i in range(width):
+        if of_objects[objects[f] + i] == -1:
+            continue
+        best, most, best_counts = -1, 0.0, True
+        for j in range(detections[f], detections[f + 1]):
+            if of_detections[j] == -1 or taken[j] or scores[j] < threshold:
+                continue
+            overlap = overlaps[pairs[f] + (j - detections[f]) * width + i]
+            if overlap <= least:
+                continue
+            if of_detections[j] == 0 and (overlap > most or not best_counts):
+                best, most, best_counts = j, overlap, True
+            elif of_detections[j] == 1 and best == -1:
+                best, best_counts = j, False
+        takes[objects[f] + i] = best
+        if best != -1:
+            taken[best] = True
+
+
+@njit(cache=True)
 def _counts(objects, detections, pairs, overlaps, of_objects, of_detections, scores, least, thresholds):
     """Right and wrong detections of at least each threshold's score: two arrays of one number per threshold."""
     right, wrong = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     taken = np.zeros(len(of_detections), dtype=np.bool_)
+    takes = np.zeros(len(of_objects), dtype=np.int64)
+    where = (objects, detections, pairs, overlaps, of_objects, of_detections, scores)
     for f in range(len(objects) - 1):
-        width = objects[f + 1] - objects[f]
         for t in range(len(thresholds)):
-            taken[detections[f] : detections[f + 1]] = False
-            for i in range(width):
-                if of_objects[objects[f] + i] == -1:
-                    continue
-                best, most, best_counts = -1, 0.0, True
-                for j in range(detections[f], detections[f + 1]):
-                    if of_detections[j] == -1 or taken[j] or scores[j] < thresholds[t]:
-                        continue
-                    overlap = overlaps[pairs[f] + (j - detections[f]) * width + i]
-                    if overlap <= least:
-                        continue
-                    if of_detections[j] == 0 and (overlap > most or not best_counts):
-                        best, most, best_counts = j, overlap, True
-                    elif of_detections[j] == 1 and best == -1:
-                        best, best_counts = j, False
-                if best == -1:
-                    continue
-                taken[best] = True
-                if of_objects[objects[f] + i] == 0 and of_detections[best] == 0:
+            _take(f, *where, least, thresholds[t], taken, takes)
+            for i in range(objects[f], objects[f + 1]):
+                if takes[i] != -1 and of_objects[i] == 0 and of_detections[takes[i]] == 0:
                     right[t] += 1
             for j in range(detections[f], detections[f + 1]):
                 if of_detections[j] == 0 and not taken[j] and scores[j] >= thresholds[t]:
                     wrong[t] += 1
     return right, wrong
+
+
+@njit(cache=True)
+def _fates(objects, detections, pairs, overlaps, of_objects, of_detections, scores, least, thresholds):
+    """What becomes of each detection and of each object at each threshold: 1, 0 or -1, as `fates` says."""
+    of_found = np.full((len(thresholds), len(of_detections)), -1, dtype=np.int8)
+    of_truth = np.full((len(thresholds), len(of_objects)), -1, dtype=np.int8)
+    taken = np.zeros(len(of_detections), dtype=np.bool_)
+    takes = np.zeros(len(of_objects), dtype=np.int64)
+    where = (objects, detections, pairs, overlaps, of_objects, of_detections, scores)
+    for f in range(len(objects) - 1):
+        for t in range(len(thresholds)):
+            _take(f, *where, least, thresholds[t], taken, takes)
+            for j in range(detections[f], detections[f + 1]):
+                if of_detections[j] == 0 and not taken[j] and scores[j] >= thresholds[t]:
+                    of_found[t, j] = 0
+            for i in range(objects[f], objects[f + 1]):
+                if of_objects[i] != 0:
+                    continue
+                of_truth[t, i] = 0
+                if takes[i] != -1 and of_detections[takes[i]] == 0:
+                    of_truth[t, i] = 1
+                    of_found[t, takes[i]] = 1
+    return of_found, of_truth
