@@ -127,7 +127,7 @@ def legend_below(figure: Figure, columns: int, order: list[str] | None = None) -
             [handles[label] for label in labels], labels, loc="outside lower center", ncols=number, columnspacing=1.4
         )
         box = legend.get_window_extent()
-        if box.width <= figure.bbox.width or number == 1:
+        if box.width <= 0.97 * figure.bbox.width or number == 1:
             break
         legend.remove()
     figure.set_figheight(figure.get_figheight() + box.height / figure.dpi)

@@ -51,7 +51,7 @@ def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     panels = [panel for _, panel in summary.groupby(["setting", "block"], sort=False)]
     looks = dict(zip(dict.fromkeys(summary["row"]), style.CYCLE * len(panels), strict=False))
     several = summary["setting"].nunique() > 1
-    heights = [0.75 + panel["column"].nunique() * (0.12 + 0.11 * panel["row"].nunique()) for panel in panels]
+    heights = [0.75 + panel["column"].nunique() * (0.1 + 0.09 * panel["row"].nunique()) for panel in panels]
     with style.applied():
         figure = Figure(figsize=(width, 1), layout="constrained")
         for panel, axes in zip(panels, style.panels(figure, heights, 2.6), strict=True):

@@ -90,7 +90,8 @@ def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     looks = dict(zip(rows, style.CYCLE, strict=False))
     with style.applied():
         figure = Figure(figsize=(width, 1), layout="constrained")
-        for quantity, axes in zip(quantities, style.panels(figure, [1.9] * len(quantities), 2.2), strict=True):
+        panels = style.panels(figure, [1.9] * len(quantities), min(2.2, width / 2))
+        for quantity, axes in zip(quantities, panels, strict=True):
             panel = summary[summary["quantity"] == quantity]
             _draw_panel(axes, panel, looks)
             axes.set_title(quantity)

@@ -150,6 +150,8 @@ def test_at_both_widths_texts_can_be_read_and_none_overlaps_another_or_leaves_th
     with style.applied():
         drawn.draw_without_rendering()
         boxes = [(text.get_text(), text.get_fontsize(), text.get_window_extent()) for text in texts_of(drawn)]
+    legend = drawn.legends[0].get_window_extent()
+    assert 0 <= legend.x0 < legend.x1 <= drawn.bbox.x1
     for index, (text, size, box) in enumerate(boxes):
         assert size >= style.SMALLEST, text
         assert box.x0 >= 0, text
