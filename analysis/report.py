@@ -2,7 +2,7 @@
 
     report/index.html      the question, the answer, tables and figures, every run, where it all comes from
     report/tables/         <name>.csv (numbers), .md, .tex
-    report/figures/        <name>.pdf, .png, .csv (exactly what is drawn)
+    report/figures/        <name>.pdf, .png, <name>_column.pdf (one column wide), .csv (exactly what is drawn)
 
 The same records give the same bytes. What has nothing to show is left out, and named at the end of the page.
 """
@@ -112,11 +112,14 @@ def _figure(module: ModuleType, name: str, results: Results, folder: Path) -> Pa
     stem = folder / "figures" / name
     if summary.empty:
         _remove(stem, ".csv", ".pdf", ".png")
+        _remove(stem.with_name(f"{name}_column"), ".pdf")
         return Part(module.TITLE, "", module.EMPTY)
     stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
     drawn = module.draw(summary)
     style.save(drawn, stem)
+    style.save_pdf(module.draw(summary, style.COLUMN_WIDTH), stem.with_name(f"{name}_column"))
     links = {end.upper(): f"figures/{name}.{end}" for end in ("pdf", "png", "csv")}
+    links |= {"PDF for one column": f"figures/{name}_column.pdf"}
     body = page.picture(style.svg(drawn), module.caption(summary), module.TITLE) + page.files(links)
     return Part(module.TITLE, body)
 

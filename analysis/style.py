@@ -1,25 +1,37 @@
 """How figures look and how they are saved: one style, held only while a figure is drawn or written.
 
-Colors: Okabe and Ito, "Color Universal Design" (2008), told apart by people with any color vision. PDF fonts are
-embedded as TrueType (type 42), as conferences ask. Equal data give equal bytes: no dates, fixed identifiers.
+Colors: Okabe and Ito, "Color Universal Design" (2008), told apart by people with any color vision; in gray, markers,
+fillings and hatches tell apart what colors do. PDF fonts are embedded as TrueType (type 42), as conferences ask. Equal
+data give equal bytes: no dates, fixed identifiers.
 """
 
 import io
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GRAY = "#CC79A7", "#56B4E9", "#000000", "#6B6B6B"
-CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GRAY, "#8C510A")
+BROWN = "#5B3A00"
+PALETTE = (BLUE, GREEN, ORANGE, BROWN, PURPLE, GRAY, SKY, VERMILION)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+CYCLE = tuple(zip(PALETTE, MARKERS, strict=True))
+"""Color and marker of one thing among up to eight; colors that are near in gray are the markers' to tell apart."""
+SCORES = "cividis"
+"""Color map of scores: its lightness rises all the way, and it looks the same to eyes that see no red or no green."""
 
-PAGE_WIDTH = 7.0
-"""Width of a figure across two columns, in inches."""
+PAGE_WIDTH, COLUMN_WIDTH = 7.0, 3.3
+"""Widths of a figure across a page and in one of its two columns, in inches."""
+
+SMALLEST = 7.0
+"""Size of the smallest letters, in points, at these widths."""
 
 MANY_POINTS = 500
 """From here on points are drawn as an image inside the vector file, which stays small."""
@@ -50,46 +62,90 @@ def applied() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_STYLE)
 
 
-def value_axis(axes: Axes, low: float, high: float) -> None:
-    """An x axis over [low, high] with plain numbers, few enough not to touch; logarithmic where all are positive."""
+def value_axis(axes: Axes, low: float, high: float, along: Literal["x", "y"] = "x") -> None:
+    """An axis over [low, high] with plain numbers, few enough not to touch; logarithmic where all are positive."""
+    axis, limits = (axes.xaxis, axes.set_xlim) if along == "x" else (axes.yaxis, axes.set_ylim)
     if low <= 0:
         margin = 0.08 * (high - low) or 1.0
-        axes.set_xlim(low - margin, high + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        limits(low - margin, high + margin)
+        axis.set_major_locator(MaxNLocator(5))
         return
-    axes.set_xscale("log")
+    axes.set(**{f"{along}scale": "log"})
     low, high = (low / 1.3, high * 1.3) if high > low else (low / 2.5, high * 2.5)
-    axes.set_xlim(low, high)
+    limits(low, high)
     decades = high / low
     steps = (1.0, 2.0, 5.0) if decades < 60 else (1.0, 3.0) if decades < 5000 else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=steps, numticks=20))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\u2009")))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\u2009")))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def frame(axes: Axes, values: Iterable[float], ends: Iterable[float]) -> None:
+    """A y axis that shows all values, and of the ends of intervals, which are wide with few seeds, as much again."""
+    known = pd.Series([*values], dtype=float).dropna()
+    low, high = known.min(), known.max()
+    reach = pd.Series([*known, *ends], dtype=float).dropna().clip(low - (high - low), high + (high - low))
+    margin = 0.06 * (reach.max() - reach.min()) or 1.0
+    axes.set_ylim(reach.min() - margin, reach.max() + margin)
+
+
+def panels(figure: Figure, heights: Sequence[float], each: float) -> list[Axes]:
+    """One axes per height, as many side by side as have so many inches; the figure becomes high enough for all lines.
+
+    Args:
+        figure: without axes; only its width counts.
+        heights: of the panels, in inches; those side by side are as high as the highest of them.
+        each: least width of one, in inches.
+    """
+    count = len(heights)
+    across = max(1, min(count, int(figure.get_figwidth() / each)))
+    lines = [max(heights[start : start + across]) for start in range(0, count, across)]
+    figure.set_figheight(sum(lines))
+    grid = list(figure.subplots(len(lines), across, squeeze=False, height_ratios=lines).flat)
+    for axes in grid[count:]:
+        axes.remove()
+    return grid[:count]
 
 
 def legend_below(figure: Figure, columns: int, order: list[str] | None = None) -> None:
-    """One legend for all panels, each label once.
+    """One legend for all panels, each label once; the figure grows by its height.
+
+    From then on all places are fixed: laying out would be done again for each format, and takes longer than drawing.
 
     Args:
         figure: with everything drawn.
-        columns: of the legend, at most.
+        columns: of the legend, at most; fewer where they are wider than the figure.
         order: of the labels; None is that of drawing.
     """
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     labels = [label for label in order or handles if label in handles]
-    figure.legend(
-        [handles[label] for label in labels], labels, loc="outside lower center", ncols=min(len(labels), columns)
-    )
+    for number in range(min(len(labels), columns), 0, -1):
+        legend = figure.legend(
+            [handles[label] for label in labels], labels, loc="outside lower center", ncols=number, columnspacing=1.4
+        )
+        box = legend.get_window_extent()
+        if box.width <= 0.97 * figure.bbox.width or number == 1:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + box.height / figure.dpi)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def save(figure: Figure, stem: Path) -> None:
     """Write `stem.pdf` (vector) and `stem.png` (300 dpi)."""
+    save_pdf(figure, stem)
+    with applied():
+        figure.savefig(stem.with_suffix(".png"), dpi=300, metadata={"Software": None})
+
+
+def save_pdf(figure: Figure, stem: Path) -> None:
+    """Write `stem.pdf` alone."""
     with applied():
         figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-        figure.savefig(stem.with_suffix(".png"), dpi=300, metadata={"Software": None})
 
 
 def svg(figure: Figure) -> bytes:

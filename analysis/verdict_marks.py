@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from analysis import style
 from analysis.claim_frame import GIVEN_UP
 
-BANDS = {False: ("value − tolerance to value", "#E6E6E6"), True: ("counts as the same", "#D8E8F3")}
+BANDS = {False: ("value − tolerance to value", "#E6E6E6"), True: ("counts as the same", "#AECCE3")}
 """By whether a claim is of kind same: what lies between its thresholds, and the color of it."""
 
 

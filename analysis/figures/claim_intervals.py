@@ -11,13 +11,17 @@ from analysis import style
 from analysis.claim_frame import claim_frame, missing_of_studies
 from analysis.results import Results
 from analysis.verdict_marks import BANDS, LEGEND, MARKS, wrapped
-from analysis.wording import number
+from analysis.wording import count, number
 
 TITLE = "All claims in one picture"
 EMPTY = "No two rows of a claim have two seeds in common yet."
 
 LETTERS = 38
 """Of a line of a claim's text, at most."""
+NARROW = 5.0
+"""Inches below which a claim's words do not fit beside its line."""
+BAND, NARROW_BAND = 0.78, 0.3
+"""Height of a claim's band; the lines are 1 apart."""
 INTERVAL, AT_LEVEL = "95 % interval", "at the claim's level"
 PAPER = "the paper's value"
 
@@ -43,64 +47,89 @@ def caption(summary: pd.DataFrame) -> str:
     )
 
 
-def draw(summary: pd.DataFrame) -> Figure:
-    """One panel per study, one line per claim from above."""
+def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
+    """One panel per study, one line per claim from above; in a column its words stand above and below the line."""
     studies = [of_study.reset_index(drop=True) for _, of_study in summary.groupby("study", sort=False)]
-    heights = [0.5 + 0.31 * len(of_study) for of_study in studies]
+    narrow = width < NARROW
+    heights = [0.5 + (0.72 if narrow else 0.31) * len(of_study) for of_study in studies]
     with style.applied():
-        figure = Figure(figsize=(style.PAGE_WIDTH, 0.55 + sum(heights)), layout="constrained")
+        figure = Figure(figsize=(width, sum(heights)), layout="constrained")
         grid = figure.subplots(len(studies), 1, squeeze=False, height_ratios=heights)
         for of_study, axes in zip(studies, grid[:, 0], strict=True):
-            _draw_panel(axes, of_study)
+            _draw_panel(axes, of_study, narrow)
             if len(studies) > 1:
                 axes.set_title(of_study["study"].iloc[0], loc="left")
         style.legend_below(figure, 4, [*LEGEND, INTERVAL, AT_LEVEL, PAPER, *(name for name, _ in BANDS.values())])
     return figure
 
 
-def _draw_panel(axes: Axes, claims: pd.DataFrame) -> None:
+def _draw_panel(axes: Axes, claims: pd.DataFrame, narrow: bool) -> None:
     axes.set_xlim(*_frame(claims))
     axes.axvline(0, color=style.GRAY, linewidth=0.8)
     for label, width in ((INTERVAL, 2.4), (AT_LEVEL, 0.8)):
         axes.plot([], [], color=style.GRAY, linewidth=width, label=label)
     for y, claim in claims.iterrows():
-        _draw_claim(axes, claim, float(str(y)))
+        _draw_claim(axes, claim, float(str(y)), NARROW_BAND if narrow else BAND)
+        (_say_below if narrow else _say_beside)(axes, claim, float(str(y)))
     axes.set_ylim(len(claims) - 0.5, -0.5)
-    axes.set_yticks(range(len(claims)), [wrapped(text, LETTERS) for text in claims["claim"]])
+    beside = [] if narrow else list(claims["claim"])
+    axes.set_yticks(range(len(beside)), [wrapped(text, LETTERS) for text in beside])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(claims["axis"].iloc[0])
     axes.set_ylabel("claim")
-    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 7))
 
 
-def _draw_claim(axes: Axes, claim: pd.Series, y: float) -> None:
+def _draw_claim(axes: Axes, claim: pd.Series, y: float, height: float) -> None:
     mark = MARKS[claim["verdict"]]
     name, color = BANDS[claim["kind"] == "same"]
-    band: dict[str, Any] = {"height": 0.78, "linewidth": 0, "color": color, "label": name, "zorder": 1}
+    band: dict[str, Any] = {"height": height, "linewidth": 0, "color": color, "label": name, "zorder": 1}
     axes.barh(y, claim["most"] - claim["least"], left=claim["least"], **band)
-    axes.vlines([claim["least"], claim["most"]], y - 0.39, y + 0.39, color=style.GRAY, linewidth=0.7, zorder=2)
+    axes.vlines(
+        [claim["least"], claim["most"]], y - height / 2, y + height / 2, color=style.GRAY, linewidth=0.7, zorder=2
+    )
     if pd.notna(claim["published"]):
-        axes.vlines(claim["published"], y - 0.3, y + 0.3, color=style.BLACK, linewidth=1.8, label=PAPER, zorder=3)
+        axes.vlines(
+            claim["published"],
+            y - 0.38 * height,
+            y + 0.38 * height,
+            color=style.BLACK,
+            linewidth=1.8,
+            label=PAPER,
+            zorder=3,
+        )
     if pd.notna(claim["estimate"]):
         line: dict[str, Any] = {"color": mark.color, "zorder": 4, "solid_capstyle": "butt"}
         axes.plot([claim["claim_low"], claim["claim_high"]], [y, y], linewidth=0.8, **line)
         axes.plot([claim["low"], claim["high"]], [y, y], linewidth=2.4, **line)
         mark.draw(axes, claim["estimate"], y, 30)
-    _say(axes, claim, y, mark.color)
 
 
-def _say(axes: Axes, claim: pd.Series, y: float, color: str) -> None:
+def _say_beside(axes: Axes, claim: pd.Series, y: float) -> None:
     """The verdict at the right edge, and its numbers below it."""
-    seeds = f"{claim['n']} seed{'' if claim['n'] == 1 else 's'}"
-    numbers = "no common look yet"
-    if pd.notna(claim["estimate"]):
-        low, high = (number(claim[name], sign=True) for name in ("low", "high"))
-        numbers = f"{number(claim['estimate'], sign=True)} ({low} to {high})"
     right: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "clip_on": False}
+    color = MARKS[claim["verdict"]].color
     axes.text(1.02, y - 0.03, claim["words"], va="bottom", fontsize=7.5, color=color, **right)
-    axes.text(1.02, y + 0.07, f"{numbers}, {seeds}", va="top", fontsize=6.5, color=style.GRAY, **right)
+    axes.text(1.02, y + 0.07, _numbers(claim), va="top", fontsize=style.SMALLEST, color=style.GRAY, **right)
+
+
+def _say_below(axes: Axes, claim: pd.Series, y: float) -> None:
+    """The claim above its line, the verdict and its numbers below."""
+    left: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "fontsize": style.SMALLEST}
+    left["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    axes.text(0, y - 0.21, claim["claim"], va="bottom", **left)
+    said = f"{claim['words']}: {_numbers(claim)}"
+    axes.text(0, y + 0.21, said, va="top", color=MARKS[claim["verdict"]].color, **left)
+
+
+def _numbers(claim: pd.Series) -> str:
+    seeds = count(claim["n"], "seed")
+    if pd.isna(claim["estimate"]):
+        return f"no common look yet, {seeds}"
+    low, high = (number(claim[name], sign=True) for name in ("low", "high"))
+    return f"{number(claim['estimate'], sign=True)} ({low} to {high}), {seeds}"
 
 
 def _frame(claims: pd.DataFrame) -> tuple[float, float]:

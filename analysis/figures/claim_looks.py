@@ -4,7 +4,6 @@ One panel per claim. The intervals hold 95 % of the time at all looks together; 
 changes the verdict any more.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +20,10 @@ from analysis.verdict_marks import BANDS, LEGEND, MARKS, wrapped
 TITLE = "How the claims were decided"
 EMPTY = "No two rows of a claim have two seeds in common yet."
 
-PANELS, ACROSS, LETTERS = 12, 4, 27
-"""Panels at most, panels side by side, letters of a line of a title."""
+PANELS = 12
+"""Drawn at most."""
+LETTERS, FEWER_LETTERS = 27, 21
+"""Of a line of a title, on a page and in a column."""
 UNTIL, AFTER = "95 % interval", "after the decision"
 
 COLUMNS = [
@@ -50,21 +51,18 @@ def caption(summary: pd.DataFrame) -> str:
     )
 
 
-def draw(summary: pd.DataFrame) -> Figure:
-    """Panels in the order of the study, four in a line."""
+def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
+    """Panels in the order of the study."""
     panels = [panel for _, panel in summary.groupby(["study", "place"], sort=False)]
-    across = min(ACROSS, len(panels))
-    lines = math.ceil(len(panels) / across)
+    letters = LETTERS if width >= style.PAGE_WIDTH else FEWER_LETTERS
     with style.applied():
-        figure = Figure(figsize=(style.PAGE_WIDTH, 0.5 + 1.75 * lines), layout="constrained")
-        grid = figure.subplots(lines, across, squeeze=False)
-        for place, (panel, axes) in enumerate(zip(panels, grid.flat, strict=False)):
-            _draw_panel(axes, panel)
+        figure = Figure(figsize=(width, 1), layout="constrained")
+        for panel, axes in zip(panels, style.panels(figure, [1.75] * len(panels), 1.65), strict=True):
+            _draw_panel(axes, panel, letters)
             axes.set_xlim(1.5, summary["n"].max() + 0.5)
-            if place % across == 0:
-                axes.set_ylabel(wrapped(panel["axis"].iloc[0], LETTERS), fontsize=7.5)
-        for axes in list(grid.flat)[len(panels) :]:
-            axes.remove()
+            place = axes.get_subplotspec()
+            if place is not None and place.is_first_col():
+                axes.set_ylabel(wrapped(panel["axis"].iloc[0], letters), fontsize=7.5)
         style.legend_below(figure, 4, [*LEGEND, UNTIL, AFTER, *(name for name, _ in BANDS.values())])
     return figure
 
@@ -74,7 +72,7 @@ def _of_claim(claim: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from (claim | look.model_dump() | {"decided": look.n == last} for look in claim["looks"])
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
+def _draw_panel(axes: Axes, panel: pd.DataFrame, letters: int) -> None:
     first, (at,) = panel.iloc[0], panel[panel["decided"]].itertuples()
     mark, (name, color) = MARKS[first["verdict"]], BANDS[first["kind"] == "same"]
     axes.axhspan(first["least"], first["most"], color=color, linewidth=0, label=name, zorder=0)
@@ -88,10 +86,10 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
         axes.plot([], [], color=style.GRAY, alpha=alpha, linewidth=1.3, label=label)
     mark.draw(axes, at.n, at.estimate, 34)
     axes.set_ylim(*_frame(panel))
-    axes.set_title(wrapped(first["claim"], LETTERS), loc="left", fontsize=7)
+    axes.set_title(wrapped(first["claim"], letters), loc="left", fontsize=7)
     axes.set_xlabel("seeds")
     axes.grid(visible=False)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(5))
 
 

@@ -19,7 +19,7 @@ COLUMNS = ["study", "key", "kind", "x", "y", "joined", "x_axis", "y_axis", "step
 LOOKS: dict[str, dict[str, Any]] = {
     "beyond a bound": {"marker": "x", "color": style.GRAY, "zorder": 2},
     "beaten by another run": {"marker": "o", "facecolors": "none", "edgecolors": style.BLUE, "zorder": 3},
-    "on the front": {"marker": "o", "color": style.VERMILION, "edgecolors": "white", "zorder": 5},
+    "on the front": {"marker": "D", "color": style.VERMILION, "edgecolors": "white", "zorder": 5},
 }
 """The kinds of points, the front drawn last."""
 
@@ -58,12 +58,12 @@ def caption(summary: pd.DataFrame) -> str:
     )
 
 
-def draw(summary: pd.DataFrame) -> Figure:
+def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     """One panel per study."""
     studies = list(summary["study"].unique())
     with style.applied():
-        figure = Figure(figsize=(style.PAGE_WIDTH, 0.55 + 2.8 * len(studies)), layout="constrained")
-        for name, (axes,) in zip(studies, figure.subplots(len(studies), 1, squeeze=False), strict=True):
+        figure = Figure(figsize=(width, 1), layout="constrained")
+        for name, axes in zip(studies, style.panels(figure, [2.6] * len(studies), width), strict=True):
             _draw_panel(axes, summary[summary["study"] == name])
             if len(studies) > 1:
                 axes.set_title(name, loc="left")

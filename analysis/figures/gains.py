@@ -57,22 +57,20 @@ def caption(summary: pd.DataFrame) -> str:
     )
 
 
-def draw(summary: pd.DataFrame) -> Figure:
-    """One panel per block, one row of panels per setting; the methods from above in the order of the study."""
-    settings, blocks = list(summary["setting"].unique()), list(summary["block"].unique())
-    methods = [list(dict.fromkeys(summary.loc[summary["setting"] == setting, "row"])) for setting in settings]
-    heights = [0.75 + 0.19 * len(rows) for rows in methods]
+def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
+    """One panel per setting and block; the methods from above in the order of the study."""
+    panels = [panel for _, panel in summary.groupby(["setting", "block"], sort=False)]
+    several = summary["setting"].nunique() > 1
+    methods = {setting: list(dict.fromkeys(rows["row"])) for setting, rows in summary.groupby("setting")}
+    heights = [0.75 + 0.19 * len(methods[panel["setting"].iloc[0]]) for panel in panels]
     with style.applied():
-        figure = Figure(figsize=(style.PAGE_WIDTH, 0.5 + sum(heights)), layout="constrained")
-        grid = figure.subplots(len(settings), len(blocks), squeeze=False, sharey="row", height_ratios=heights)
-        for setting, rows, line in zip(settings, methods, grid, strict=True):
-            of_setting = summary[summary["setting"] == setting]
-            for block, axes in zip(blocks, line, strict=True):
-                _draw_panel(axes, of_setting[of_setting["block"] == block], rows)
-                axes.set_xlabel(summary.loc[summary["block"] == block, "axis"].iloc[0])
-            line[0].set_ylabel("method")
-            if len(settings) > 1:
-                line[0].set_title(of_setting["name"].iloc[0], loc="left")
+        figure = Figure(figsize=(width, 1), layout="constrained")
+        for panel, axes in zip(panels, style.panels(figure, heights, 3.3), strict=True):
+            _draw_panel(axes, panel, methods[panel["setting"].iloc[0]])
+            axes.set_xlabel(panel["axis"].iloc[0])
+            axes.set_ylabel("method")
+            if several:
+                axes.set_title(panel["name"].iloc[0], loc="left")
         style.legend_below(figure, 3)
     return figure
 
@@ -96,16 +94,18 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, rows: list[str]) -> None:
     runs, means = known[known["kind"] == "run"], known[known["kind"] == "mean"]
     axes.axvline(0, color=style.GRAY, linewidth=1.0, label="student without distillation")
     axes.scatter(runs["gain"], runs["row"].map(place) + 0.22, s=9, color=style.SKY, linewidths=0, label="one seed")
-    for kind, color in ((PAPER, style.VERMILION), (ELSEWHERE, style.ORANGE)):
+    for kind, color, marker in ((PAPER, style.VERMILION, "x"), (ELSEWHERE, style.ORANGE, "+")):
         printed = known[known["kind"] == kind]
         if len(printed):
-            look: dict[str, Any] = {"s": 26, "marker": "x", "color": color, "linewidths": 1.1, "label": kind}
+            look: dict[str, Any] = {"s": 26, "marker": marker, "color": color, "linewidths": 1.1, "label": kind}
             axes.scatter(printed["gain"], printed["row"].map(place), **look)
     low, high = min([0.0, *known["gain"]]), max([0.0, *known["gain"]])
     margin = 0.25 * (high - low) or 1.0
     axes.set_xlim(low - margin, high + margin)
     for mean in means.dropna(subset=["low"]).itertuples():
         axes.plot([mean.low, mean.high], [place[mean.row]] * 2, color=style.BLUE, linewidth=1.3)
-    axes.scatter(means["gain"], means["row"].map(place), s=26, color=style.BLUE, zorder=3, label="mean and interval")
+    axes.scatter(
+        means["gain"], means["row"].map(place), s=26, marker="D", color=style.BLUE, zorder=3, label="mean and interval"
+    )
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), rows)

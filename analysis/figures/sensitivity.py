@@ -2,7 +2,7 @@
 
 One row of panels per metric, setting and method. Within a panel the other values vary from point to point; a median is
 drawn along each sweep, the fixed rows that are equal in everything else (searched values meet by chance). The student
-without distillation is a line with its standard deviation, the teacher a dashed line where it is near, else a number.
+without distillation is a line with its 95 % interval, the teacher a dashed line where it is near, else a number.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ TITLE = "Sensitivity to the method's values"
 EMPTY = "No two finished runs of a method differ in one of its values and hold the study's metric."
 
 COLUMNS = [
-    "panels", "name", "metric", "axis", "value_key", "value_axis", "kind", "sweep", "value", "score", "std", "n",
-    "row", "seed", "key", "missing",
+    "panels", "name", "metric", "axis", "value_key", "value_axis", "kind", "sweep", "value", "score", "low", "high",
+    "n", "row", "seed", "key", "missing",
 ]  # fmt: skip
 POINTS = ("fixed", "off sweep", "search")
 
@@ -43,25 +43,23 @@ def caption(summary: pd.DataFrame) -> str:
     return (
         "Every finished run of the method is a point; within a panel its other values differ from point to point, and "
         "a run that does not read a value stands in no panel of it. Black lines join the medians over the seeds along "
-        f"a sweep: rows that are equal in everything else. {missing_sentence(missing, runs + missing)}"
+        "a sweep: rows that are equal in everything else. The gray band, the student's 95 % interval, may go beyond "
+        f"the frame. {missing_sentence(missing, runs + missing)}"
     )
 
 
-def draw(summary: pd.DataFrame) -> Figure:
-    """One panel per value that has points, one row of panels per metric, setting and method."""
-    keys = list(summary["value_key"].dropna().unique())
-    lines = list(summary["panels"].unique())
+def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
+    """One panel per value that has points, for each metric, setting and method."""
+    panels = summary.dropna(subset=["value_key"]).drop_duplicates(["panels", "value_key"])
+    several = panels["panels"].nunique() > 1
     with style.applied():
-        figure = Figure(figsize=(style.PAGE_WIDTH, 0.55 + 2.35 * len(lines)), layout="constrained")
-        grid = figure.subplots(len(lines), len(keys), sharey="row", squeeze=False)
-        for line, panels in zip(lines, grid, strict=True):
-            of_line = summary[summary["panels"] == line]
-            for key, axes in zip(keys, panels, strict=True):
-                axes.set_xlabel(summary.loc[summary["value_key"] == key, "value_axis"].iloc[0])
-                _draw_panel(axes, of_line, key)
-            panels[0].set_ylabel(of_line["axis"].iloc[0])
-            if len(lines) > 1:
-                panels[0].set_title(of_line["name"].iloc[0], loc="left")
+        figure = Figure(figsize=(width, 1), layout="constrained")
+        for panel, axes in zip(panels.itertuples(), style.panels(figure, [2.2] * len(panels), 2.0), strict=True):
+            axes.set_xlabel(panel.value_axis)
+            _draw_panel(axes, summary[summary["panels"] == panel.panels], str(panel.value_key))
+            axes.set_ylabel(panel.axis)
+            if several:
+                axes.set_title(panel.name, loc="left")
         style.legend_below(figure, 3)
     return figure
 
@@ -113,7 +111,7 @@ def _levels(results: Results, group: pd.DataFrame, score: str) -> Iterator[dict[
     for kind, runs in (("student", students), ("teacher", above)):
         level = spread(runs[score]) if score in runs else spread(pd.Series(dtype=float))
         if level.n:
-            yield {"kind": kind, "score": level.mean, "std": level.std, "n": level.n}
+            yield {"kind": kind, "score": level.mean, "low": level.low, "high": level.high, "n": level.n}
 
 
 def _draw_panel(axes: Axes, of_line: pd.DataFrame, key: str) -> None:

@@ -4,9 +4,8 @@ Thin lines are runs, a thick line is the mean over the seeds of a row. Terms of 
 added, so their sum is what distillation asked for.
 """
 
-import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -84,23 +83,19 @@ def caption(summary: pd.DataFrame) -> str:
     )
 
 
-def draw(summary: pd.DataFrame) -> Figure:
-    """One panel per quantity, three in a line."""
+def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
+    """One panel per quantity."""
     quantities = list(dict.fromkeys(summary["quantity"]))
     rows = list(dict.fromkeys(summary["row"]))
-    colors = dict(zip(rows, style.CYCLE, strict=False))
-    columns = min(3, len(quantities))
-    lines = math.ceil(len(quantities) / columns)
+    looks = dict(zip(rows, style.CYCLE, strict=False))
     with style.applied():
-        figure = Figure(figsize=(style.PAGE_WIDTH, 0.6 + 1.9 * lines), layout="constrained")
-        grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
-        for quantity, axes in zip(quantities, grid.flat, strict=False):
+        figure = Figure(figsize=(width, 1), layout="constrained")
+        panels = style.panels(figure, [1.9] * len(quantities), min(2.2, width / 2))
+        for quantity, axes in zip(quantities, panels, strict=True):
             panel = summary[summary["quantity"] == quantity]
-            _draw_panel(axes, panel, colors)
+            _draw_panel(axes, panel, looks)
             axes.set_title(quantity)
             axes.set_ylabel(panel["axis"].iloc[0])
-        for axes in list(grid.flat)[len(quantities) :]:
-            axes.remove()
         style.legend_below(figure, 4, rows)
     return figure
 
@@ -127,16 +122,15 @@ def _metrics(results: Results, epochs: pd.DataFrame) -> Iterator[Quantity]:
             yield Quantity(capital(metric.title), metric.unit or metric.title, epochs[f"metrics.{metric.name}"])
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame, colors: dict[str, str]) -> None:
+def _draw_panel(axes: Axes, panel: pd.DataFrame, looks: dict[str, tuple[str, str]]) -> None:
     for row, of_row in panel.groupby("row", sort=False):
+        color, marker = looks[str(row)]
         runs = of_row[of_row["kind"] == "run"]
         if runs["key"].nunique() > 1:
             for _, run in runs.groupby("key"):
-                axes.plot(run["epoch"], run["value"], color=colors[str(row)], linewidth=0.5, alpha=0.55)
+                axes.plot(run["epoch"], run["value"], color=color, linewidth=0.5, alpha=0.55)
         mean = of_row[of_row["kind"] == "mean"].sort_values("epoch")
-        axes.plot(
-            mean["epoch"], mean["value"], color=colors[str(row)], linewidth=1.5, marker=".", markersize=4, label=row
-        )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        look: dict[str, Any] = {"marker": marker, "markersize": 4, "markevery": max(1, len(mean) // 8)}
+        axes.plot(mean["epoch"], mean["value"], color=color, linewidth=1.4, label=row, **look)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
-    axes.tick_params(labelbottom=True)

@@ -4,6 +4,7 @@ import made_up_study as made_up
 import pytest
 
 from analysis.figures import sensitivity, training_curves
+from analysis.intervals import spread
 from analysis.results import tidy
 from study.nouns.overrides import override
 
@@ -32,10 +33,12 @@ def test_a_sweep_has_a_median_over_the_seeds_at_each_of_its_values():
     assert medians[["value", "score", "n"]].to_numpy().tolist() == [[8, 41.0, 3], [16, 70.0, 1]]
 
 
-def test_the_student_is_a_level_with_its_spread_over_seeds(full):
+def test_the_student_is_a_level_with_the_interval_of_its_mean(full):
     level = sensitivity.summarize(full).query("kind == 'student'").iloc[0]
     students = full.finished.query("method == 'student'")["metrics.mAP/3d/moderate"]
-    assert (level["n"], level["score"], level["std"]) == (2, students.mean(), pytest.approx(students.std()))
+    expected = spread(students)
+    assert (level["n"], level["score"]) == (2, students.mean())
+    assert [level["low"], level["high"]] == pytest.approx([expected.low, expected.high])
 
 
 def test_detectors_do_not_share_panels():

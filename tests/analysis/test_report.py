@@ -56,7 +56,8 @@ def test_the_report_holds_every_table_and_figure(written):
     assert (folder.name, folder.parent.name) == ("report", made_up.spec().name)
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
-    figures = {f"figures/{n}.{e}" for n in ("sensitivity", "training_curves") for e in ("pdf", "png", "csv")}
+    names_of_figures = ("class_gains", "search_history", "search_map", "sensitivity", "training_curves")
+    figures = {f"figures/{n}{e}" for n in names_of_figures for e in (".pdf", ".png", ".csv", "_column.pdf")}
     assert names == {"index.html"} | tables | figures
 
 
@@ -65,21 +66,24 @@ def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
     written = made_up.write(tmp_path, asked, made_up.records(asked), importances=made_up.IMPORTANCES)
     folder = report.write([written]).parent
     for kind, parts, ends in (
-        ("tables", listing.tables(), ("csv", "md", "tex")), ("figures", listing.figures(), ("csv", "pdf", "png"))
-    ):  # fmt: skip
-        assert {path.name for path in (folder / kind).iterdir()} == {f"{name}.{end}" for name in parts for end in ends}
+        ("tables", listing.tables(), (".csv", ".md", ".tex")),
+        ("figures", listing.figures(), (".csv", ".pdf", ".png", "_column.pdf")),
+    ):
+        assert {path.name for path in (folder / kind).iterdir()} == {f"{name}{end}" for name in parts for end in ends}
 
 
 def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(written):
     page = written.read_text()
     heads = re.findall(r"<h2>(.*?)</h2>", page)
     assert heads == [
-        "Answer", "What each component adds", "Sensitivity to the method&#x27;s values", "Training curves",
+        "Answer", "What each component adds", "Gain class by class", "History of the search",
+        "Where the search found what", "Sensitivity to the method&#x27;s values", "Training curves",
         "Best runs of the search", "Runs that did not finish", "All runs", "Where this comes from",
     ]  # fmt: skip
     (line,) = re.findall(r"<p.*Left out.*</p>", page)
     assert re.findall(r"<span[^>]*>(.*?)</span>", line) == [
-        "How the methods compare", "How small the detectors get", "The front of the search", "Gain of each method",
+        "How the methods compare", "How small the detectors get", "The front of the search",
+        "Results and gain at every size", "Gain of each method", "Importance of the searched values",
         "Which searched values mattered",
     ]  # fmt: skip
     assert page.index(line) > page.index("<h2>Where this comes from")

@@ -1,5 +1,6 @@
 """Every table and figure, found by listing the folders, faces the same questions."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
@@ -8,11 +9,13 @@ import matplotlib
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from pandas.testing import assert_frame_equal
 
 from analysis import listing, rendering, style
 from analysis.results import Results, tidy
 from tests.analysis import made_up_study as made_up
+from tests.analysis.eyes import distance, lightness, seen, shape, without_green
 from tests.analysis.planted_inspections import inspected
 
 FIGURES = sorted(listing.figures())
@@ -118,42 +121,63 @@ def test_a_table_becomes_texts_without_holes(name, data):
     assert not texts.isna().any().any()
 
 
-def drawing(figure: ModuleType, data: str) -> Figure:
+def drawing(figure: ModuleType, data: str, width: float = style.PAGE_WIDTH) -> Figure:
     """A figure of some data, or a skip where it has nothing to show of them."""
     summary = figure.summarize(DATA[data]())
     if summary.empty:
         pytest.skip(f"{figure.__name__} has nothing to show of {data} data")
-    drawn: Figure = figure.draw(summary)
+    drawn: Figure = figure.draw(summary, width)
     return drawn
 
 
 @pytest.mark.parametrize("data", ["full", "single"])
 def test_every_axis_is_labeled(figure, data):
     drawn = drawing(figure, data)
-    first_of_row = {axes.get_subplotspec().rowspan.start: axes for axes in reversed(drawn.axes)}
-    assert all(axes.get_xlabel() for axes in drawn.axes)
+    panels = [axes for axes in drawn.axes if axes.get_subplotspec() is not None]
+    first_of_row = {axes.get_subplotspec().rowspan.start: axes for axes in reversed(panels)}
+    assert all(axes.get_xlabel() for axes in panels)
     assert all(axes.get_ylabel() for axes in first_of_row.values())
 
 
+def texts_of(drawn: Figure) -> list[Text]:
+    """Every text that is seen: of axes, of their ticks within the frame, within them, and of the legend."""
+    found = list(drawn.legends[0].get_texts())
+    for axes in drawn.axes:
+        found += [*axes.texts, axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label]
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            ticks = [tick for tick in axis.get_major_ticks() if min(limits) <= tick.get_loc() <= max(limits)]
+            found += [text for tick in ticks for text in (tick.label1, tick.label2)]
+    return [text for text in found if text.get_text().strip() and text.get_visible()]
+
+
+@pytest.mark.parametrize("width", [style.PAGE_WIDTH, style.COLUMN_WIDTH])
 @pytest.mark.parametrize("data", ["full", "single"])
-def test_no_text_overlaps_another_or_leaves_the_figure(figure, data):
-    drawn = drawing(figure, data)
+def test_at_both_widths_texts_can_be_read_and_none_overlaps_another_or_leaves_the_figure(figure, data, width):
+    drawn = drawing(figure, data, width)
+    assert drawn.get_figwidth() == width
     with style.applied():
         drawn.draw_without_rendering()
-    boxes = []
-    for axes in drawn.axes:
-        low, high = axes.get_xlim()
-        texts = [axes.title, axes.xaxis.label, axes.yaxis.label]
-        texts += [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
-        boxes += [
-            (text.get_text(), text.get_window_extent()) for text in texts if text.get_text() and text.get_visible()
-        ]
-    boxes += [(text.get_text(), text.get_window_extent()) for text in drawn.legends[0].get_texts()]
-    for index, (text, box) in enumerate(boxes):
+        boxes = [(text.get_text(), text.get_fontsize(), text.get_window_extent()) for text in texts_of(drawn)]
+    legend = drawn.legends[0].get_window_extent()
+    assert 0 <= legend.x0 < legend.x1 <= drawn.bbox.x1
+    for index, (text, size, box) in enumerate(boxes):
+        assert size >= style.SMALLEST, text
         assert box.x0 >= 0, text
         assert box.y0 >= 0, text
-        assert box.x1 <= drawn.bbox.x1, text
-        assert [other for other, its in boxes[index + 1 :] if box.overlaps(its)] == [], text
+        assert box.x1 <= drawn.bbox.x1 + 0.5, text
+        assert box.y1 <= drawn.bbox.y1 + 0.5, text
+        assert [other for other, _, its in boxes[index + 1 :] if box.overlaps(its)] == [], text
+
+
+def test_what_a_legend_tells_apart_is_told_apart_in_gray_and_by_eyes_that_see_no_green(figure):
+    drawn = drawing(figure, "full")
+    handles = drawn.legends[0].legend_handles
+    for one, other in itertools.combinations(handles, 2):
+        if shape(one) != shape(other):
+            continue
+        colors = [seen(handle) for handle in (one, other)]
+        assert abs(lightness(colors[0]) - lightness(colors[1])) >= 10, (one.get_label(), other.get_label())
+        assert distance(*map(without_green, colors)) >= 10, (one.get_label(), other.get_label())
 
 
 def test_drawing_leaves_the_global_style_alone(figure):
