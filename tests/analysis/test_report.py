@@ -48,7 +48,7 @@ def test_the_report_holds_every_table_and_figure(study_folder):
     folder = report.write([study_folder]).parent
     assert folder == study_folder / "report"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
-    tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
+    tables = {f"tables/{n}.{e}" for n in ("ablation", "all_runs", "search", "failures") for e in ("csv", "md", "tex")}
     figures = {f"figures/{n}.{e}" for n in ("sensitivity", "training_curves") for e in ("pdf", "png", "csv")}
     assert names == {"index.html"} | tables | figures
 
