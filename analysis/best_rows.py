@@ -17,7 +17,9 @@ def with_best(summary: pd.DataFrame) -> pd.DataFrame:
 
     Rows whose means are the same as printed are both the best.
     """
-    known = summary.attrs.get("metrics", {})
+    if summary.empty:
+        return summary
+    known = summary.attrs["metrics"]
     compared = has_every_seed(summary)
     group = [summary["setting"], summary["block"]]
     marks = {}

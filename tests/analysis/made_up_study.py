@@ -119,7 +119,7 @@ def record(
         "config": config,
         "status": status,
         "error": None if done else "RuntimeError: loss is not finite at step 12 (<nan> & so on)",
-        "metrics": _metrics(score) if done else {},
+        "metrics": metrics_of(score) if done else {},
         "declared": declared() if done else (),
         "called": CALLED if config.method == "pointdistiller" else {},
         "epochs": _epochs(config, score, config.training.epochs if done else 1),
@@ -227,7 +227,7 @@ def _score(config: TrialConfig) -> float:
     return 44.0 + gain + noise - 0.2 * abs(math.log2(given["samples"] / 2048))
 
 
-def _metrics(score: float) -> dict[str, float]:
+def metrics_of(score: float) -> dict[str, float]:
     values = {}
     for task, above in (("3d", 0.0), ("bev", 6.0)):
         for difficulty, easier in (("easy", 4.0), ("moderate", 0.0), ("hard", -2.5)):
@@ -251,7 +251,7 @@ def _epochs(config: TrialConfig, score: float, epochs: int) -> tuple[EpochRecord
             losses["kd_loss_local"] = (3.0 * math.exp(-epoch / 2) + 0.4) * rng.normal(1, 0.1)
         losses["loss"] = sum(losses.values())
         validated = epoch % config.training.validate_every == 0 or epoch == config.training.epochs
-        metrics = _metrics(score * (1 - math.exp(-epoch / 2))) if validated else {}
+        metrics = metrics_of(score * (1 - math.exp(-epoch / 2))) if validated else {}
         step = 0.1 if config.distills else 0.08
         kept.append(EpochRecord(epoch=epoch, losses=losses, metrics=metrics, seconds=6.5, step_seconds=step))
     return tuple(kept)
