@@ -93,20 +93,25 @@ def _gap(study: Results, group: pd.DataFrame) -> Iterator[str]:
 
 
 def _order(study: Results, finished: pd.DataFrame) -> Iterator[str]:
-    """Which method comes first, where several were compared."""
+    """Which method comes first, where several were compared, of those that have run every seed that any has run."""
     rows, student = _fixed(finished), finished[finished["method"] == "student"]
     if rows["method"].nunique() < 2:
         return
     sign, column = study.metric.sign, f"metrics.{study.metric.name}"
-    pairs = [(str(name), spread(sign * paired_differences(row, student, column))) for name, row in rows.groupby("row")]
-    gains = sorted((pair for pair in pairs if pair[1].n), key=lambda pair: -pair[1].mean)
-    if gains:
-        first = ", ".join(f"{name} {gain.text(sign=True)}" for name, gain in gains[:FIRST])
-        beyond = sum(gain.excludes_zero and gain.mean > 0 for _, gain in gains)
+    changes = {str(name): sign * paired_differences(row, student, column) for name, row in rows.groupby("row")}
+    gains = {name: spread(change) for name, change in changes.items() if len(change)}
+    seeds = set().union(*(change.index for change in changes.values()))
+    ranked = sorted((name for name in gains if seeds <= set(changes[name].index)), key=lambda name: -gains[name].mean)
+    fewer = [f"{name} has run {gain.n} of {len(seeds)} seeds" for name, gain in gains.items() if name not in ranked]
+    if len(ranked) > 1:
+        first = ", ".join(f"{name} {gains[name].text(sign=True)}" for name in ranked[:FIRST])
+        beyond = sum(gains[name].excludes_zero and gains[name].mean > 0 for name in ranked)
         yield (
-            f"By mean gain in {_told(study.metric)} over the student of the same seed, {gains[0][0]} comes "
-            f"first of {len(gains)} ({first}); {beyond} of {len(gains)} gains lie beyond the spread of the seeds."
+            f"By mean gain in {_told(study.metric)} over the student of the same seed, {ranked[0]} comes "
+            f"first of {len(ranked)} ({first}); {beyond} of {len(ranked)} gains lie beyond the spread of the seeds."
         )
+    if fewer:
+        yield f"Not ranked, as a mean over fewer seeds may be luck: {listed(fewer)}."
 
 
 def _rows(study: Results, finished: pd.DataFrame) -> Iterator[str]:

@@ -25,6 +25,17 @@ def of_metric(metric: Metric) -> str:
     return with_unit(capital(metric.title), metric.unit)
 
 
+def metric_headings(summary: pd.DataFrame) -> list[str]:
+    """The headings of the metrics in a frame of variants, in the order of declaration."""
+    names = [name for name in summary.columns if name.startswith("metrics.") and name.endswith("_mean")]
+    return [name.removeprefix("metrics.").removesuffix("_mean") for name in names]
+
+
+def arrow(direction: str) -> str:
+    """Where a metric's better values are."""
+    return "↑" if direction == "max" else "↓"
+
+
 def value_text(value: Any) -> str:
     """A value of a run: a mark for a switch, else as few digits as tell it apart."""
     return mark(value) if isinstance(value, bool) else short(value)

@@ -1,54 +1,127 @@
 """A table of texts as CSV, Markdown, LaTeX (booktabs) or HTML. What is escaped is escaped here."""
 
 import html
+from itertools import groupby
 
 import pandas as pd
 
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "✓": r"\checkmark",
-    "−": r"$-$", "–": "--", "τ": r"$\tau$", "→": r"$\to$", "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
+from analysis.latex_text import latex
+from analysis.wording import DASH, Best
+
+LATEX_NEEDS = ("booktabs", "amssymb", "graphicx", "longtable")
+"""Packages that a document with these tables loads."""
+LONGEST_FLOAT = 40
+"""Rows of a LaTeX table that fits on a page; a longer one is broken over pages, in documents of one column."""
 
 
 def to_csv(summary: pd.DataFrame) -> str:
-    """The numbers behind a table or figure; seven digits, one line per row, the same text for the same data."""
-    return summary.to_csv(index=False, lineterminator="\n", float_format="%.7g")
+    """The numbers behind a table or figure in full precision, one line per row, the same text for the same data."""
+    return summary.to_csv(index=False, lineterminator="\n")
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """A pipe table."""
-    lines = [list(map(str, table.columns)), ["---"] * len(table.columns)]
-    lines += [[str(cell) for cell in row] for row in table.itertuples(index=False)]
-    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+    """A pipe table; what is best is bold, lines of a cell are parted by `<br>`."""
+    lines = [[_escaped(str(name)) for name in table.columns], ["---"] * len(table.columns)]
+    lines += [[_marked(str_of(cell), "**{}**") for cell in row] for row in table.itertuples(index=False)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def to_latex(table: pd.DataFrame, caption: str) -> str:
-    """A booktabs table; needs \\usepackage{booktabs,amssymb}."""
-    rows = [" & ".join(_latex(str(cell)) for cell in row) + r" \\" for row in table.itertuples(index=False)]
-    head = " & ".join(_latex(str(name)) for name in table.columns) + r" \\"
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(caption)}}}"]
-    lines += [rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}", r"\toprule", head, r"\midrule", *rows]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    """One booktabs table for each part, without columns that hold nothing there; LATEX_NEEDS says what it needs."""
+    needs = f"% needs \\usepackage{{{','.join(LATEX_NEEDS)}}}\n"
+    part = table.attrs.get("part")
+    if not part:
+        return needs + _latex_table(table, caption)
+    tables = []
+    for title in dict.fromkeys(table[part]):
+        of_part = table[table[part] == title].drop(columns=part)
+        held = [name for name in of_part if len(of_part) == 0 or of_part[name].ne(DASH).any()]
+        tables.append(_latex_table(of_part[held], f"{title}. {caption}"))
+    return needs + "\n".join(tables)
 
 
 def to_html(table: pd.DataFrame) -> str:
     """A plain table; short cells stay on one line, a line parts the groups of the first column."""
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table.columns)
-    groups = table.iloc[:, 0].astype(str)
-    starts = groups.ne(groups.shift()) & (groups.value_counts().max() > 1)
-    starts.iloc[:1] = False
     body = "".join(
-        f"<tr{' class=group' if start else ''}>{''.join(_cell(str(cell)) for cell in row)}</tr>\n"
-        for start, row in zip(starts, table.itertuples(index=False), strict=True)
+        f"<tr{' class=group' if start else ''}>{''.join(_cell(str_of(cell)) for cell in row)}</tr>\n"
+        for start, row in zip(_starts(table), table.itertuples(index=False), strict=True)
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
 
 
+def str_of(cell: object) -> str:
+    """A cell as text, still marked where it is the best."""
+    return cell if isinstance(cell, str) else str(cell)
+
+
+def _starts(table: pd.DataFrame) -> pd.Series:
+    """Where a new group of the first column begins, if any group has more than one row."""
+    groups = table.iloc[:, 0].astype(str)
+    starts = groups.ne(groups.shift()) & (groups.value_counts().max() > 1)
+    starts.iloc[:1] = False
+    return starts
+
+
+def _escaped(text: str) -> str:
+    """Nothing that Markdown reads as a cell's end or as a tag."""
+    text = text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+    return text.replace("\n", "<br>")
+
+
+def _marked(text: str, bold: str) -> str:
+    if not isinstance(text, Best):
+        return _escaped(text)
+    first, space, rest = text.partition(" ")
+    return bold.format(_escaped(first)) + space + _escaped(rest)
+
+
 def _cell(text: str) -> str:
-    return f"<td{' class=short' if len(text) < 30 else ''}>{html.escape(text)}</td>"
+    short = " class=short" if max(map(len, text.split("\n"))) < 30 else ""
+    first, space, rest = text.partition(" ") if isinstance(text, Best) else ("", "", text)
+    bold = f"<b>{html.escape(first)}</b>{space}" if first else ""
+    return f"<td{short}>{bold}{html.escape(rest)}</td>".replace("\n", "<br>")
 
 
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+def _latex_table(table: pd.DataFrame, caption: str) -> str:
+    """A float as wide as the page at most, or a table that is broken over pages."""
+    columns, head = "l" * table.shape[1], _latex_head(table)
+    rows = [
+        [r"\midrule"] * bool(start) + [_latex_row(row)]
+        for start, row in zip(_starts(table), table.itertuples(index=False), strict=True)
+    ]
+    body = [line for lines in rows for line in lines]
+    if len(rows) > LONGEST_FLOAT:
+        top = [rf"\begin{{longtable}}{{{columns}}}", rf"\caption{{{latex(caption)}}} \\", r"\toprule", *head]
+        return "\n".join([*top, r"\midrule", r"\endhead", *body, r"\bottomrule", r"\end{longtable}", ""])
+    lines = [r"\begin{table*}", r"\centering", rf"\caption{{{latex(caption)}}}"]
+    lines += [rf"\sbox0{{\begin{{tabular}}{{{columns}}}", r"\toprule", *head, r"\midrule", *body, r"\bottomrule"]
+    lines += [r"\end{tabular}}%", r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"]
+    return "\n".join([*lines, r"\end{table*}", ""])
+
+
+def _latex_head(table: pd.DataFrame) -> list[str]:
+    """One line of headings; above it a line of those that they share, where some do."""
+    groups = table.attrs.get("groups", {})
+    names = [(str(name), *groups.get(name, ("", str(name)))) for name in table.columns]
+    plain = " & ".join(latex(heading) for _, _, heading in names) + r" \\"
+    above, rules, at = [], [], 1
+    for group, members in groupby(names, key=lambda name: name[1]):
+        width = len(list(members))
+        above.append(rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}" if group else " & ".join([""] * width))
+        rules += [rf"\cmidrule(lr){{{at}-{at + width - 1}}}"] if group else []
+        at += width
+    return [" & ".join(above) + r" \\", " ".join(rules), plain] if rules else [plain]
+
+
+def _latex_row(row: tuple[object, ...]) -> str:
+    return " & ".join(_latex_cell(str_of(cell)) for cell in row) + r" \\"
+
+
+def _latex_cell(text: str) -> str:
+    lines = [latex(line) for line in text.split("\n")]
+    if isinstance(text, Best):
+        first, space, rest = text.split("\n")[0].partition(" ")
+        lines[0] = rf"\textbf{{{latex(first)}}}{space}{latex(rest)}"
+    broken = r" \\ ".join(lines)
+    return broken if len(lines) == 1 else rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{broken}\end{{tabular}}"

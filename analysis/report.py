@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from analysis import listing, page, rendering, style
 from analysis.answers import sentences
+from analysis.cells import tidy_cells
 from analysis.claim_notes import notes
 from analysis.provenance import origins
 from analysis.results import Results
@@ -25,7 +26,7 @@ ROWS_ON_THE_PAGE = 500
 """Longer tables are cut on the page (never in their files), and say so."""
 
 
-FIRST, LAST = ("comparison", "compression", "ablation"), ("failures", "runs")
+FIRST, LAST = ("comparison", "compression", "ablation"), ("failures", "all_runs")
 """Tables before the figures, and at the end."""
 CLAIMS, CLAIM_FIGURES = "claimed", ("claim_intervals", "claim_looks")
 """What comes before everything else where a study makes claims: a table, its picture, and how it came to that."""
@@ -96,7 +97,7 @@ def _table(module: ModuleType, name: str, results: Results, folder: Path) -> Par
     if summary.empty:
         _remove(stem, ".csv", ".md", ".tex")
         return Part(module.TITLE, "", module.EMPTY)
-    stem.with_suffix(".csv").write_text(rendering.to_csv(summary), encoding="utf-8")
+    stem.with_suffix(".csv").write_text(rendering.to_csv(tidy_cells(summary)), encoding="utf-8")
     texts, caption = module.present(summary), module.caption(summary)
     stem.with_suffix(".md").write_text(f"{rendering.to_markdown(texts)}\n{caption}\n", encoding="utf-8")
     stem.with_suffix(".tex").write_text(rendering.to_latex(texts, caption), encoding="utf-8")

@@ -1,10 +1,11 @@
 """The one frame of variants that the tables of results are cut from.
 
 One row per setting, variant and block of metrics. Spreads (`_n`, `_mean`, `_std`, `_low`, `_high`; over seeds, in the
-metric's unit) of every metric under `metrics.<column>`; of its headline also `gain`, paired with the student without
+metric's unit) of every metric under `metrics.<heading>`; of its headline also `gain`, paired with the student without
 distillation of the same seed, positive where the row is better; `from_teacher` is the distance of the means from the
-row's own teacher, negative where the row is worse. `paper.<column>`, `paper_gain` are what the paper printed,
-`paper_differs` in what its setting is another, empty where it is the same or has no such row.
+row's own teacher, negative where the row is worse. `paper.<heading>`, `paper_gain` are what the paper printed,
+`paper_differs` in what its setting is another, empty where it is the same or has no such row. `seeds` are those that
+have a result. `attrs["metrics"]` holds the metric of every block and heading.
 """
 
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ def variant_frame(results: Results) -> pd.DataFrame:
     if not found:
         return pd.DataFrame(columns=[*IDENTITY, "block", "unit", *COUNTS])
     table = pd.DataFrame(found)
+    table.attrs["metrics"] = {(one.block, one.heading): one for one in results.metrics() if one.block}
     table["first"] = table["method"].map({name: at for at, name in enumerate(UNDISTILLED)}).fillna(len(UNDISTILLED))
     table["place"] = table["label"].map(results.places).fillna(0)
     return table.sort_values(ORDER, kind="stable").drop(columns=["size", "first", "place"]).reset_index(drop=True)
@@ -79,6 +81,7 @@ def _identity(variant: pd.DataFrame, first: pd.Series, names: dict[str, Called])
     finished = variant[variant["status"] == "finished"]
     row |= {"n": len(finished), "missing": len(variant) - len(finished)}
     row["failed"] = int((variant["status"] == "failed").sum())
+    row["seeds"] = ", ".join(str(seed) for seed in sorted(set(finished["seed"].dropna().astype(int))))
     return row | {name: spread(_column(finished, f"facts.{name}")).mean for name in COSTS}
 
 
@@ -86,10 +89,10 @@ def _measured(variant: pd.DataFrame, student: pd.DataFrame, teacher: pd.DataFram
     finished = variant[variant["status"] == "finished"]
     row: dict[str, Any] = {"headline": None, "unit": ", ".join(dict.fromkeys(m.unit for m in block.metrics if m.unit))}
     for metric in block.metrics:
-        row |= _fields(f"metrics.{metric.column}", spread(_values(finished, metric)))
+        row |= _fields(f"metrics.{metric.heading}", spread(_values(finished, metric)))
     gain, distance = spread(pd.Series(dtype=float)), float("nan")
     if headline := block.headline:
-        row["headline"], sign = headline.column, headline.sign
+        row["headline"], sign = headline.heading, headline.sign
         distance = sign * (_values(finished, headline).mean() - _values(teacher, headline).mean())
         if variant["method"].iloc[0] not in UNDISTILLED:
             gain = spread(sign * paired_differences(finished, student, f"metrics.{headline.name}"))
@@ -99,7 +102,7 @@ def _measured(variant: pd.DataFrame, student: pd.DataFrame, teacher: pd.DataFram
 def _in_paper(run: dict[str, Any], block: Block) -> dict[str, Any]:
     nan = float("nan")
     printed = beside(run) or Printed({}, {}, ())
-    row: dict[str, Any] = {f"paper.{metric.column}": printed.values.get(metric.name, nan) for metric in block.metrics}
+    row: dict[str, Any] = {f"paper.{metric.heading}": printed.values.get(metric.name, nan) for metric in block.metrics}
     row |= {f"paper.{name}": printed.values.get(name, nan) for name in COSTS}
     row |= {"paper_gain": nan, "paper_differs": ", ".join(printed.differs)}
     if (headline := block.headline) and run["method"] not in UNDISTILLED:

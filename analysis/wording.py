@@ -8,6 +8,10 @@ import pandas as pd
 DASH = "–"
 
 
+class Best(str):
+    """A text whose first word is set in bold: the best of its column."""
+
+
 def with_unit(title: str, unit: str) -> str:
     """A quantity with its unit, for an axis or a heading: `distance (m)`; the title alone without a unit."""
     return f"{title} ({unit})" if unit else title

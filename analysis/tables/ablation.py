@@ -7,6 +7,7 @@ a search are left out: they were chosen, not repeated.
 import pandas as pd
 
 from analysis import declared_table as show
+from analysis.best_rows import with_best
 from analysis.results import Results
 from analysis.variants import switches_in, variant_frame
 from study.nouns.config import UNDISTILLED
@@ -21,19 +22,14 @@ def summarize(results: Results) -> pd.DataFrame:
     switched = frame[[f"switch.{symbol}" for symbol in switches_in(frame)]].notna().any(axis=1)
     others = frame[~frame["method"].isin(UNDISTILLED)]
     alone = frame["setting"].map(others.groupby("setting")["method"].nunique()).fillna(0) < 2
-    return frame[frame["method"].isin(UNDISTILLED) | switched | alone].reset_index(drop=True)
+    return with_best(frame[frame["method"].isin(UNDISTILLED) | switched | alone].reset_index(drop=True))
 
 
 def caption(summary: pd.DataFrame) -> str:
     """How to read the table, and how many runs are missing."""
-    return (
-        f"{show.unit_sentence(summary)}mean ± standard deviation over seeds (n/a with one seed). "
-        f"{show.gain_sentence(summary)}{show.paper_sentence(summary)}{show.counted(summary, ['setting', 'variant'])}"
-    )
+    return show.results_caption(summary, ["setting", "variant"])
 
 
 def present(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows as texts, with a mark for each switch."""
-    head = [show.block_column(), *show.setting_columns(summary), show.Column("Row", lambda row: row["row"])]
-    results = [*show.switch_columns(summary), *show.metric_columns(summary), show.gain_column(), show.count_column()]
-    return show.presented(summary, [*head, *results, *show.cost_columns(summary), *show.paper_columns(summary)])
+    return show.of_variants(summary, [*show.setting_columns(summary), show.row_column()])

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from analysis.cells import Row, between
 from analysis.claim_frame import claim_frame, missing_of_studies
-from analysis.declared_table import Column, Row, presented
+from analysis.declared_table import Column, presented
 from analysis.results import Results
 from analysis.wording import DASH, listed, number
 
@@ -38,7 +39,7 @@ def present(summary: pd.DataFrame) -> pd.DataFrame:
         Column("Claim", lambda row: row["claim"]),
         Column("Verdict", _verdict),
         Column("Estimate (95 % interval)", _estimate),
-        Column("Interval at the claim's level", lambda row: _interval(row, "claim_low", "claim_high")),
+        Column("Interval at the claim's level", lambda row: between(row["claim_low"], row["claim_high"], sign=True)),
         Column("Seeds", lambda row: f"{row['n']} of {row['cap']}"),
     ]
     if summary["published"].notna().any():
@@ -71,10 +72,4 @@ def _estimate(row: Row) -> str:
     if pd.isna(row["estimate"]):
         return DASH
     over = f" over {row['over']}" if row["kind"] in ("best", "same") else ""
-    return f"{number(row['estimate'], sign=True)} ({_interval(row, 'low', 'high')}){over}"
-
-
-def _interval(row: Row, low: str, high: str) -> str:
-    if pd.isna(row[low]):
-        return DASH
-    return f"{number(row[low], sign=True)} to {number(row[high], sign=True)}"
+    return f"{number(row['estimate'], sign=True)} ({between(row['low'], row['high'], sign=True)}){over}"

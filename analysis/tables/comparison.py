@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import declared_table as show
+from analysis.best_rows import with_best
 from analysis.published import AUTHORS
 from analysis.results import Results
 from analysis.step_costs import relative_cost, training_costs
@@ -40,7 +41,9 @@ def summarize(results: Results) -> pd.DataFrame:
         own = rows[rows["variant"] == variant]
         cost = relative_cost(own, student[student["setting"] == setting], costs)
         extras.append((_weight(own, results) if len(own) else {}) | cost)
-    return pd.concat([frame, pd.DataFrame(extras)], axis=1)
+    whole = pd.concat([frame, pd.DataFrame(extras)], axis=1)
+    whole.attrs = frame.attrs
+    return with_best(whole)
 
 
 def caption(summary: pd.DataFrame) -> str:
@@ -51,35 +54,30 @@ def caption(summary: pd.DataFrame) -> str:
         "for nothing else; × default is the weight against the method's own, of the student the learning rate against "
         "its own. "
     )
-    return (
-        f"{show.unit_sentence(summary)}mean ± standard deviation over seeds (n/a with one seed) and the 95 % interval "
-        f"of the mean. {show.gain_sentence(summary)}{choice if tuned else ''}Times and peak memory are relative "
-        "to that student's by itself: of the run alone, and of its part here, where batches and the teacher's pass may "
-        "have served several; runs that share a machine disturb each other's. "
-        f"{show.paper_sentence(summary)}{show.counted(summary, ['setting', 'variant'])}"
+    costs = (
+        "Times and peak memory are relative to that student's by itself: of the run alone, and of its part here, where "
+        "batches and the teacher's pass may have served several; runs that share a machine disturb each other's. "
     )
+    return show.results_caption(summary, ["setting", "variant"], f"{choice if tuned else ''}{costs}")
 
 
 def present(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows as texts; a cell whose runs failed, or were not run, says so."""
-    columns = [show.block_column(), *show.setting_columns(summary), show.Column("Row", lambda row: row["row"])]
-    columns += [*show.metric_columns(summary), show.Column("95 % interval", _interval), show.gain_column()]
-    columns += [show.Column("95 % interval of gain", _gain_interval), show.count_column()]
+    tail: list[show.Column] = []
     if summary["tuning_runs"].add(summary["tuning_missing"]).gt(0).any():
-        columns += [
+        tail += [
             show.Column("Weight", _chosen),
             show.Column("× default", lambda row: short(row["weight_ratio"])),
             show.Column("Tuning runs", _tries),
         ]
-    columns += [
+    tail += [
         show.Column("Distillation / detection loss", lambda row: number(row["loss_ratio"], 2)),
         show.Column("Time alone", lambda row: _times(row["alone_ratio"])),
         show.Column("Time here", lambda row: _times(row["here_ratio"])),
         show.Column("Peak memory", lambda row: _times(row["memory_ratio"])),
         show.Column("In the paper", lambda row: AUTHORS.get(row["method"], DASH)),
-        *show.paper_columns(summary),
     ]
-    return show.presented(summary, columns)
+    return show.of_variants(summary, [*show.setting_columns(summary), show.row_column()], tail=tail)
 
 
 def _weight(variant: pd.DataFrame, results: Results) -> dict[str, float]:
@@ -101,14 +99,6 @@ def _weight(variant: pd.DataFrame, results: Results) -> dict[str, float]:
 def _chosen(row: dict[str, Any]) -> str:
     told = short(row["weight"])
     return f"learning rate {told}" if row["method"] == "student" and told != DASH else told
-
-
-def _interval(row: dict[str, Any]) -> str:
-    return show.interval(row, f"metrics.{row['headline']}" if row["headline"] else None)
-
-
-def _gain_interval(row: dict[str, Any]) -> str:
-    return show.interval(row, "gain", sign=True) if show.distilled(row) else DASH
 
 
 def _tries(row: dict[str, Any]) -> str:

@@ -22,7 +22,8 @@ class Metric(Frozen):
         None, description="a teacher that is given as a checkpoint and is worse than this is broken; null judges none"
     )
     block: str = Field("", description="the part of a table that it stands in (BEV, 3D); empty is in no table")
-    column: str = Field("", description="its column there (Car, mAP)")
+    column: str = Field("", description="its column there (moderate, mAP)")
+    group: str = Field("", description="what that column shares with those beside it (Car); empty shares nothing")
     headline: bool = Field(False, description="the column of its block that gains are taken of")
 
     @model_validator(mode="after")
@@ -35,6 +36,11 @@ class Metric(Frozen):
     def sign(self) -> int:
         """1 where larger is better, else -1: a difference times this is a gain."""
         return 1 if self.direction == "max" else -1
+
+    @property
+    def heading(self) -> str:
+        """The name of its column, which no other metric of its block has: `Car moderate`."""
+        return f"{self.group} {self.column}".strip()
 
     def better(self, value: float, other: float) -> bool:
         """Whether a value is better than another."""

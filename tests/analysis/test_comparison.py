@@ -144,9 +144,9 @@ def test_failed_and_missing_cells_say_so():
     scores = {"student": [30.0, 31.0, 32.0], "fitnet": [31.0], "ofd": []}
     table = comparison.present(comparison.summarize(compared(scores, missing=("crd",)))).set_index("Row")
     of_3d = table[table["Metrics"] == "3D"]
-    assert of_3d.loc["fitnet", ["mAP", "Runs"]].tolist() == ["31.0 ± n/a", "1 of 3"]
-    assert of_3d.loc["ofd", ["mAP", "Gain (same seeds)", "Runs"]].tolist() == ["not run", "not run", "0 of 3"]
-    assert of_3d.loc["crd", ["mAP", "Gain (same seeds)", "Runs"]].tolist() == ["failed", "failed", "0 of 3, 3 failed"]
+    assert of_3d.loc["fitnet", ["mAP ↑", "Runs"]].tolist() == ["31.0 (n = 1 of 3)", "1 of 3"]
+    assert of_3d.loc["ofd", ["mAP ↑", "Gain (same seeds)", "Runs"]].tolist() == ["not run", "not run", "0 of 3"]
+    assert of_3d.loc["crd", ["mAP ↑", "Gain (same seeds)", "Runs"]].tolist() == ["failed", "failed", "0 of 3, 3 failed"]
 
 
 def test_the_papers_row_stands_beside_every_method():

@@ -93,9 +93,10 @@ def test_only_the_row_in_the_papers_setting_bears_the_papers_number():
     kept = [made_up.record(override(PAPERS, {"parameters.neighbors": k}), f"K = {k}") for k in (16, 128)]
     table = ablation.present(ablation.summarize(tidy((made_up.spec(),), kept)))
     of_3d = table[table["Metrics"] == "3D"].set_index("Row")
-    assert of_3d["mAP (paper)"].to_dict() == {"K = 16": "–", "K = 128": "62.1"}
+    assert "paper" not in of_3d.loc["K = 16", "mAP ↑"]
+    assert of_3d.loc["K = 128", "mAP ↑"].splitlines()[-1].startswith("paper 62.1 (−")
     assert of_3d["mAP (paper, other setting)"].to_dict() == {"K = 16": "62.1", "K = 128": "–"}
-    assert of_3d["Gain (paper)"].to_dict() == {"K = 16": "–", "K = 128": "+3.4"}
+    assert of_3d["Gain (same seeds)"].to_dict() == {"K = 16": "–", "K = 128": "–\npaper +3.4"}
 
 
 def test_a_row_that_the_paper_lacks_makes_no_column():
@@ -107,10 +108,12 @@ def test_the_papers_costs_stand_beside_detectors_of_full_size_only():
     def shown(width):
         changes = {"detector.width": width, "method": "student", "parameters": {}}
         kept = [
-            made_up.record(override(PAPERS, {**changes, "detector.compression": ratio}), f"{ratio}x")
+            made_up.record(
+                override(PAPERS, {**changes, "detector.compression": ratio}), f"{ratio}x", facts={"gflops": 36 / ratio}
+            )
             for ratio in (4, 16)
         ]
         return compression.present(compression.summarize(tidy((made_up.spec(),), kept)))
 
-    assert shown(1)["GFLOPs (paper)"].tolist() == ["9.0", "2.5"] * 2
-    assert "GFLOPs (paper)" not in shown(0.5)
+    assert shown(1)["GFLOPs ↓"].tolist() == ["9.00\npaper 9.0 (+0.00)", "2.25\npaper 2.5 (−0.25)"] * 2
+    assert shown(0.5)["GFLOPs ↓"].tolist() == ["9.00", "2.25"] * 2

@@ -55,7 +55,7 @@ def test_the_report_holds_every_table_and_figure(written):
     folder = written.parent
     assert (folder.name, folder.parent.name) == ("report", made_up.spec().name)
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
-    tables = {f"tables/{n}.{e}" for n in ("ablation", "runs", "search", "failures") for e in ("csv", "md", "tex")}
+    tables = {f"tables/{n}.{e}" for n in ("ablation", "all_runs", "search", "failures") for e in ("csv", "md", "tex")}
     names_of_figures = ("class_gains", "search_history", "search_map", "sensitivity", "training_curves")
     figures = {f"figures/{n}{e}" for n in names_of_figures for e in (".pdf", ".png", ".csv", "_column.pdf")}
     assert names == {"index.html"} | tables | figures

@@ -4,7 +4,7 @@ import made_up_study as made_up
 
 from analysis.figures import sensitivity
 from analysis.results import tidy
-from analysis.tables import ablation, runs, search
+from analysis.tables import ablation, all_runs, search
 from study.nouns.overrides import override
 from study.nouns.spec import Point
 
@@ -51,6 +51,6 @@ def test_repetitions_of_what_was_found_are_a_row_of_their_own():
 def test_the_table_of_all_runs_tells_a_tuning_run_from_its_row():
     config = override(made_up.BASE, {"seed": 1000})
     kept = [made_up.record(made_up.BASE, "x"), made_up.record(config, "x", role="tuning")]
-    summary = runs.summarize(tidy((made_up.spec(),), kept))
+    summary = all_runs.summarize(tidy((made_up.spec(),), kept))
     assert summary["role"].tolist() == ["row", "tuning"]
-    assert runs.present(summary)["Row"].tolist() == ["x", "tuning of x"]
+    assert all_runs.present(summary)["Row"].tolist() == ["x", "tuning of x"]

@@ -77,8 +77,8 @@ def test_blocks_and_columns_are_those_that_the_evaluator_declares():
     summary = ablation.summarize(lengths())
     assert list(dict.fromkeys(summary["block"])) == ["Near", "Far"]
     table = ablation.present(summary)
-    assert list(table.columns) == ["Metrics", "Row", "DA", "error", "hits", "Gain (same seeds)", "Runs"]
-    assert table.loc[table["Metrics"] == "Far", "hits"].unique().tolist() == ["–"]
+    assert list(table.columns) == ["Metrics", "Row", "DA", "error ↓", "hits ↑", "Gain (same seeds)", "Runs"]
+    assert table.loc[table["Metrics"] == "Far", "hits ↑"].unique().tolist() == ["–"]
     assert "Results are cm" in ablation.caption(summary)
 
 

@@ -6,7 +6,7 @@ import made_up_study as made_up
 import pytest
 
 from analysis.results import tidy
-from analysis.tables import ablation, failures, runs, search
+from analysis.tables import ablation, all_runs, failures, search
 from study.nouns.overrides import override
 
 
@@ -48,7 +48,7 @@ def test_missing_seeds_are_counted_in_their_row():
 
 def test_one_seed_is_shown_without_a_spread():
     table = ablation.present(ablation.summarize(study({"student": [30.0], "LD": [32.0]})))
-    assert set(table["mAP"]) == {"–", "30.0 ± n/a", "32.0 ± n/a"}
+    assert set(table["mAP ↑"]) == {"–", "30.0 (n = 1 of 3)", "32.0 (n = 1 of 3)"}
 
 
 def test_rows_stand_in_the_order_of_the_papers_table(full):
@@ -63,7 +63,7 @@ def test_the_papers_values_stand_beside_their_rows_and_say_where_they_come_from(
     assert of(summary, "RL")["paper_gain"] == pytest.approx(1.9)
     assert of(summary, "teacher")["paper.mAP"] == 60.3
     assert "mAP (paper, other setting)" in ablation.present(summary)
-    assert "mAP (paper)" not in ablation.present(summary)
+    assert not ablation.present(summary)["mAP ↑"].str.contains("paper").any()
 
 
 def test_runs_of_the_search_are_no_rows_of_the_ablation(full):
@@ -79,12 +79,15 @@ def test_costs_are_shown_only_where_records_hold_them(full):
     asked = made_up.spec()
     kept = [made_up.record(made_up.BASE, "LD + RL", facts={"gflops": 9.0, "params_m": 1.3})]
     with_costs = ablation.present(ablation.summarize(tidy((asked,), kept)))
-    assert with_costs["GFLOPs"].iloc[-1] == "9.00"
-    assert "GFLOPs" not in ablation.present(ablation.summarize(full))
+    assert with_costs["GFLOPs ↓"].iloc[-1] == "9.00\npaper 9.0 (+0.00)"
+    assert "GFLOPs ↓" not in ablation.present(ablation.summarize(full))
 
 
-def test_every_class_has_its_column(full):
-    assert {"Car", "Pedestrian", "Cyclist", "mAP"} <= set(ablation.present(ablation.summarize(full)).columns)
+def test_every_class_and_difficulty_has_its_column_and_the_mean_stands_last(full):
+    columns = list(ablation.present(ablation.summarize(full)).columns)
+    classes = [f"{name} {at} ↑" for name in ("Car", "Pedestrian", "Cyclist") for at in ("easy", "moderate", "hard")]
+    start = columns.index("Car easy ↑")
+    assert columns[start : start + 10] == [*classes, "mAP ↑"]
 
 
 def test_the_search_ranks_by_the_studys_metric(full):
@@ -99,6 +102,6 @@ def test_a_failed_run_is_listed_with_its_reason(full):
 
 
 def test_all_runs_hold_every_parameter_and_metric(full):
-    table = runs.summarize(full)
+    table = all_runs.summarize(full)
     assert {"parameters.temperature", "metrics.bev/Car/hard", "facts.steps", "error"} <= set(table.columns)
     assert len(table) == 23

@@ -55,18 +55,21 @@ def test_every_data_set_judges_teachers_by_one_of_the_metrics_that_it_declares(n
     assert judge(metrics) is not None
     assert len({metric.name for metric in metrics}) == len(metrics)
     for block in {metric.block for metric in metrics} - {""}:
+        headings = [metric.heading for metric in metrics if metric.block == block]
+        assert len(set(headings)) == len(headings)
         assert sum(metric.headline for metric in metrics if metric.block == block) == 1
 
 
-def test_kitti_declares_24_metrics_and_prints_the_moderate_ones():
+def test_kitti_declares_24_metrics_and_prints_every_class_at_every_difficulty_and_the_moderate_mean():
     metrics = {metric.name: metric for metric in one_run.metrics_of(tiny_run.BASE)}
     assert len(metrics) == 24
     judged = metrics["mAP/3d/moderate"]
     assert (judged.floor, judged.block, judged.column, judged.headline) == (20.0, "3D", "mAP", True)
     assert judged.title == "moderate 3D mAP"
     assert metrics["bev/Car/hard"].title == "hard BEV AP of cars"
-    printed = [(metric.block, metric.column) for metric in metrics.values() if metric.block]
-    assert printed == [(block, column) for block in ("BEV", "3D") for column in ("Car", "Pedestrian", "Cyclist", "mAP")]
+    printed = [(metric.block, metric.heading) for metric in metrics.values() if metric.block]
+    classes = [f"{name} {at}" for name in ("Car", "Pedestrian", "Cyclist") for at in ("easy", "moderate", "hard")]
+    assert printed == [(block, heading) for block in ("BEV", "3D") for heading in (*classes, "mAP")]
     assert [name for name, metric in metrics.items() if metric.floor is not None] == ["mAP/3d/moderate"]
 
 

@@ -13,7 +13,7 @@ CLASSES = ("Car", "Pedestrian", "Cyclist")
 DIFFICULTIES = ("easy", "moderate", "hard")
 MEAN = "mAP"
 PRINTED = "moderate"
-"""The difficulty that papers tell in tables."""
+"""The difficulty of the mean that papers tell in tables."""
 
 BROKEN_BELOW = 20.0
 """mAP/3d/moderate that a sound checkpoint does not stay below: teachers reach 60, 16x students 50. Checkpoints for
@@ -38,17 +38,18 @@ def _value(raw: Mapping[str, float], name: str) -> float:
 
 def _metric(task: str, column: str, difficulty: str) -> Metric:
     mean = column == MEAN
-    printed = difficulty == PRINTED
+    judges = mean and difficulty == PRINTED
     return Metric(
         name=f"{MEAN}/{task}/{difficulty}" if mean else f"{task}/{column}/{difficulty}",
         title=f"{difficulty} {TASKS[task]} " + (MEAN if mean else f"AP of {column.lower()}s"),
         unit="AP40, %",
         low=0,
         high=100,
-        floor=BROKEN_BELOW if mean and printed and task == "3d" else None,
-        block=TASKS[task] if printed else "",
-        column=column if printed else "",
-        headline=mean and printed,
+        floor=BROKEN_BELOW if judges and task == "3d" else None,
+        block=TASKS[task] if judges or not mean else "",
+        column=MEAN if mean else difficulty,
+        group="" if mean else column,
+        headline=judges,
     )
 
 
@@ -56,8 +57,8 @@ EVALUATOR = Evaluator(
     metrics=tuple(
         _metric(task, column, difficulty)
         for task in TASKS
-        for difficulty in DIFFICULTIES
         for column in (*CLASSES, MEAN)
+        for difficulty in DIFFICULTIES
     ),
     read=read,
 )
