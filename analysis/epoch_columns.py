@@ -46,7 +46,7 @@ class EpochColumns:
         """
         spans = [range(*self._spans[key]) for key in sorted(self._spans)]
         rows = np.fromiter((row for span in spans for row in span), dtype=np.intp)
-        keys = pd.Series([self._keys[row] for row in rows], dtype=str)
+        keys = pd.Series([self._keys[row] for row in rows], dtype=object)  # pandas looks up its own strings slowly
         columns = {name: np.frombuffer(column)[rows] for name, column in self._columns.items()}
         return pd.DataFrame({"key": keys} | columns).astype({"epoch": int})
 

@@ -99,7 +99,7 @@ class Results:
         """What runs (all, unless given) declare; of runs that declare nothing, what others of their data set do."""
         if runs is None:
             return merged_metrics(self.declared.values())
-        near = self.runs[self.runs["dataset"].isin(runs["dataset"])]
+        near = self.runs[self.runs["dataset"].isin(runs["dataset"].unique())]
         for keys in (runs["key"], near["key"]):
             if found := merged_metrics(self.declared[key] for key in keys if key in self.declared):
                 return found

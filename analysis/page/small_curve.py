@@ -11,14 +11,14 @@ MOST_POINTS = 120
 
 
 def curve(title: str, points: Sequence[tuple[int, float]]) -> str:
-    """A line through (epoch, value), the last value beside its end; nothing without finite values.
+    """A line through (epoch, value), the last value beside its end; nothing with fewer than two finite values.
 
     Args:
         title: plain text above the curve.
         points: in the order of epochs.
     """
     known = [(epoch, value) for epoch, value in points if math.isfinite(value)]
-    if not known:
+    if len(known) < 2:
         return ""
     drawn = known[:: math.ceil(len(known) / MOST_POINTS)]
     drawn += [] if drawn[-1] == known[-1] else [known[-1]]
@@ -26,7 +26,7 @@ def curve(title: str, points: Sequence[tuple[int, float]]) -> str:
     first, last = known[0][0], known[-1][0]
     places = [
         (
-            LEFT + (WIDTH - LEFT - RIGHT) * (epoch - first) / ((last - first) or 1),
+            LEFT + (WIDTH - LEFT - RIGHT) * (epoch - first) / (last - first),
             HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / ((high - low) or 1),
         )
         for epoch, value in drawn

@@ -94,6 +94,10 @@ def test_a_long_curve_keeps_its_ends_and_few_points():
     assert "in epoch 1000" in drawn
 
 
-def test_one_value_is_a_point_and_none_is_nothing():
-    assert "<circle" in curve("loss", [(3, 1.0)])
-    assert curve("loss", []) == ""
+def test_one_value_is_no_curve():
+    assert curve("loss", [(3, 1.0)]) == curve("loss", []) == ""
+
+
+def test_a_value_that_never_changes_is_a_flat_line():
+    (points,) = re.findall(r'points="([^"]*)"', curve("loss", [(1, 2.0), (2, 2.0)]))
+    assert len({point.split(",")[1] for point in points.split()}) == 1
