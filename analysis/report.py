@@ -28,6 +28,8 @@ from study.nouns.errors import unknown_name
 
 ROWS_ON_THE_PAGE = 500
 """Longer tables are cut on the page (never in their files), and say so."""
+RECORDS_NAMED = 100
+"""Of those that cannot be read."""
 LARGEST_DRAWING = 300_000
 """Bytes. A picture of many points is larger as a drawing than as an image, and slower to show."""
 
@@ -208,5 +210,7 @@ def _provenance(results: Results) -> str:
     which = f"all {len(keys)} runs" if len(keys) <= ROWS_ON_THE_PAGE else f"the first {ROWS_ON_THE_PAGE} runs"
     body += page.folded(f"Config keys of {which} (row, seed, key)", "\n".join(keys.head(ROWS_ON_THE_PAGE)))
     if results.unreadable:
-        body += page.note("Records that could not be read:", True) + page.bullets(list(results.unreadable))
+        few = results.unreadable[:RECORDS_NAMED]
+        part = f" (the first {len(few)} of {len(results.unreadable)})" if few != results.unreadable else ""
+        body += page.note(f"Records that could not be read{part}:", True) + page.bullets(list(few))
     return body

@@ -11,6 +11,7 @@ import pytest
 from analysis import listing, report
 from analysis.answers import sentences
 from analysis.results import tidy
+from analysis.study_folders import load
 from analysis.tables import comparison
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
@@ -132,6 +133,26 @@ def test_a_damaged_record_is_named_on_the_page(study_folder):
     text = report.write([study_folder]).read_text()
     assert "1 record could not be read" in text
     assert f"{made_up.BASE.key}/record.json: not JSON" in text
+
+
+def test_tables_and_figures_are_made_again_one_by_one(study_folder, tmp_path):
+    written = report.items(load([study_folder]), tmp_path / "report", ["failures", "gains", "runs"])
+    assert [path.name for path in written] == [
+        "failures.csv", "failures.md", "failures.tex", "runs.csv", "runs.md", "runs.tex",
+    ]  # fmt: skip
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+def test_a_name_of_no_table_or_figure_is_refused_with_the_one_that_is_meant(study_folder, tmp_path):
+    with pytest.raises(InputError, match=r"unknown table or figure 'gain'\. Did you mean 'gains'"):
+        report.items(load([study_folder]), tmp_path, ["runs", "gain"])
+
+
+def test_the_page_names_what_makes_each_item_again_and_where_its_numbers_come_from(study_folder):
+    text = re.sub(r"<[^>]+>", "", report.write([study_folder]).read_text())
+    assert text.count("Made by python run_study.py report results/quickstart --only ") == 6
+    assert "--only training_curves" in text
+    assert text.count("From 21 finished runs of quickstart on simulated data, seeds 0 and 1, commit 0123abc.") == 6
 
 
 def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):
