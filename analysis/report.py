@@ -139,9 +139,7 @@ def _table(module: ModuleType, name: str, results: Results, folder: Path) -> Par
     texts, caption = module.present(summary), module.caption(summary)
     stem.with_suffix(".md").write_text(f"{rendering.to_markdown(texts)}\n{caption}\n", encoding="utf-8")
     stem.with_suffix(".tex").write_text(rendering.to_latex(texts, caption), encoding="utf-8")
-    links = {key: f"#{run_details.link(key)}" for key in run_details.shown(results)["key"]}
-    body = page.table(rendering.to_html(texts.head(ROWS_ON_THE_PAGE), links), module.TITLE)
-    body += page.note(f"{caption} {source(results)}")
+    body = rendering.to_html(texts.head(ROWS_ON_THE_PAGE)) + page.note(f"{caption} {source(results)}")
     if len(texts) > ROWS_ON_THE_PAGE:
         body += page.note(f"The first {ROWS_ON_THE_PAGE} of {len(texts)} rows; the files hold all.")
     files = {text: f"tables/{name}{end}" for text, end in (("CSV", ".csv"), ("Markdown", ".md"), ("LaTeX", ".tex"))}

@@ -69,11 +69,6 @@ def picture(content: bytes, caption: str, title: str, file: str) -> str:
     )
 
 
-def table(markup: str, title: str) -> str:
-    """A table in a box of its own: on a narrow screen it scrolls, and the page does not."""
-    return f'<div class="wide" tabindex="0" role="group" aria-label="{html.escape(title)}">{markup}</div>\n'
-
-
 def note(text: str, warning: bool = False) -> str:
     """A small-print paragraph."""
     return f'<p class="note{" warning" if warning else ""}">{html.escape(text)}</p>\n'

@@ -1,8 +1,13 @@
-// What the report's page can do beside being read: sort and filter tables, show figures large, open the run of a link.
+// What the report's page can do beside being read: sort and filter tables, show figures large, open the run of a key.
 // Without scripts everything is still there. Nothing is loaded.
 "use strict";
 
 const FILTERED_FROM = 8; // rows; shorter tables are seen at a glance
+
+// A cell as it is read; its lines are parted by a space.
+function textOf(cell) {
+  return [...cell.childNodes].map((node) => (node.nodeName === "BR" ? " " : node.textContent)).join("").trim();
+}
 
 // The number at the start of a cell like "61.2 ± 0.8", "−1.0 [−2, 0]", "3 of 3"; NaN where a cell is none.
 function numberOf(text) {
@@ -17,7 +22,7 @@ function isEmpty(text) {
 
 // Rows in the order of a column; cells that say nothing come last, whichever way. Equal cells keep their order.
 function inOrder(rows, column, direction) {
-  const cells = new Map(rows.map((row) => [row, row.cells[column].textContent.trim()]));
+  const cells = new Map(rows.map((row) => [row, textOf(row.cells[column])]));
   const numeric = rows.every((row) => isEmpty(cells.get(row)) || !Number.isNaN(numberOf(cells.get(row))));
   const compare = numeric
     ? (a, b) => numberOf(a) - numberOf(b)
@@ -26,6 +31,38 @@ function inOrder(rows, column, direction) {
     const [a, b] = [cells.get(first), cells.get(second)];
     return isEmpty(a) || isEmpty(b) ? isEmpty(a) - isEmpty(b) : direction * compare(a, b);
   });
+}
+
+// The box of a wide table can be reached and scrolled by keyboard, and says which table it holds.
+function nameBox(box) {
+  const heading = box.closest("section").querySelector("h2").textContent;
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", heading);
+}
+
+// Columns of single numbers stand to the right, so that their digits are below each other.
+function alignNumbers(table) {
+  const rows = [...table.rows];
+  [...rows[0].cells].forEach((_, column) => {
+    const texts = rows.slice(1).map((row) => textOf(row.cells[column]));
+    if (texts.every((text) => isEmpty(text) || /^[+−-]?[\d.,]+( ?%|x)?$/.test(text))) {
+      rows.forEach((row) => row.cells[column].classList.add("number"));
+    }
+  });
+}
+
+// The key of a run that can be opened on this page leads to it.
+function linkRuns(table) {
+  for (const cell of table.querySelectorAll("td")) {
+    const run = document.getElementById(`run-${cell.textContent}`);
+    if (run) {
+      const link = document.createElement("a");
+      link.href = `#${run.id}`;
+      link.append(...cell.childNodes);
+      cell.append(link);
+    }
+  }
 }
 
 // Each heading becomes a button: ascending, descending, as it was.
@@ -53,7 +90,7 @@ function makeSortable(table) {
 // A field above the table; rows stay that hold every word in it.
 function makeFilterable(table, name) {
   const rows = [...table.tBodies[0].rows];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const texts = rows.map((row) => [...row.cells].map(textOf).join(" ").toLowerCase());
   const line = document.createElement("div");
   line.className = "filter";
   const label = document.createElement("label");
@@ -99,6 +136,9 @@ function openTarget() {
 
 for (const table of document.querySelectorAll(".wide > table")) {
   const rows = table.tBodies[0].rows.length;
+  nameBox(table.parentElement);
+  alignNumbers(table);
+  linkRuns(table);
   if (rows > 1) makeSortable(table);
   if (rows >= FILTERED_FROM) makeFilterable(table, table.parentElement.getAttribute("aria-label"));
 }

@@ -53,11 +53,6 @@ def details(results: Results) -> str:
     return said + "".join(parts)
 
 
-def link(key: str) -> str:
-    """Where the details of a run stand on the page."""
-    return f"run-{key}"
-
-
 def _run(row: str, record: RunRecord, spec: StudySpec, metric: Metric, files: StudyFiles) -> str:
     folder = files.run(record.key)
     reached = record.metrics.get(metric.name)
@@ -75,7 +70,7 @@ def _run(row: str, record: RunRecord, spec: StudySpec, metric: Metric, files: St
     body += page.folded("Config, as --set takes it", "\n".join(f"{key}={_said(v)}" for key, v in _flat(record).items()))
     if log := _tail(folder / "train.log"):
         body += page.folded(f"The last {count(log.count(chr(10)) + 1, 'line')} of its log", log)
-    return f'<details class="run" id="{link(record.key)}"><summary>{head}</summary>\n{body}</details>\n'
+    return f'<details class="run" id="run-{record.key}"><summary>{head}</summary>\n{body}</details>\n'
 
 
 def _results(record: RunRecord) -> str:

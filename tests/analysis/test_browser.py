@@ -107,6 +107,7 @@ def test_a_click_on_a_heading_sorts_up_down_and_back(opened: Any) -> None:
     head = page.locator("section#all-runs th", has_text="Seconds")
     place = page.locator("section#all-runs th").all_inner_texts().index(head.inner_text()) + 1
     before = column(page, "all-runs", place)
+    assert head.evaluate("head => getComputedStyle(head).textAlign") == "right"
     numbers = [float(text) for text in before]
     assert numbers != sorted(numbers)
     head.locator("button").click()
@@ -175,6 +176,7 @@ def test_a_key_in_the_table_opens_the_run(opened: Any) -> None:
     page = opened()
     link = page.locator("section#all-runs td a", has_text=made_up.BASE.key)
     run = page.locator(f"details#run-{made_up.BASE.key}")
+    assert link.get_attribute("href") == f"#run-{made_up.BASE.key}"
     assert run.get_attribute("open") is None
     link.click()
     assert run.get_attribute("open") is not None

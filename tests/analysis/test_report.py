@@ -136,16 +136,16 @@ def test_a_damaged_record_is_named_on_the_page(study_folder):
 
 
 def test_tables_and_figures_are_made_again_one_by_one(study_folder, tmp_path):
-    written = report.items(load([study_folder]), tmp_path / "report", ["failures", "gains", "runs"])
+    written = report.items(load([study_folder]), tmp_path / "report", ["failures", "gains", "search"])
     assert [path.name for path in written] == [
-        "failures.csv", "failures.md", "failures.tex", "runs.csv", "runs.md", "runs.tex",
+        "failures.csv", "failures.md", "failures.tex", "search.csv", "search.md", "search.tex",
     ]  # fmt: skip
     assert not (tmp_path / "report" / "index.html").exists()
 
 
 def test_a_name_of_no_table_or_figure_is_refused_with_the_one_that_is_meant(study_folder, tmp_path):
     with pytest.raises(InputError, match=r"unknown table or figure 'gain'\. Did you mean 'gains'"):
-        report.items(load([study_folder]), tmp_path, ["runs", "gain"])
+        report.items(load([study_folder]), tmp_path, ["search", "gain"])
 
 
 def test_the_page_names_what_makes_each_item_again_and_where_its_numbers_come_from(study_folder):

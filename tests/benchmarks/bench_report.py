@@ -49,11 +49,13 @@ def main() -> None:
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         seconds = perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        peak, processor = used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime
         files = json.loads(answer.stdout)
         page = Path(files["report"]).stat().st_size / 1e6
         beside = sum(Path(path).stat().st_size for path in (*files["tables"], *files["figures"])) / 1e6
-        print(f"{seconds:.1f} s, {peak:.2f} GiB at most, page {page:.2f} MB, tables and figures {beside:.1f} MB")
+        print(f"{seconds:.1f} s, {processor:.1f} s of one core, {peak:.2f} GiB at most")
+        print(f"page {page:.2f} MB, tables and figures {beside:.1f} MB")
 
 
 def _studies(records: int, epochs: int) -> Iterator[tuple[StudySpec, list[PlannedRun]]]:
