@@ -142,6 +142,7 @@ for (const table of document.querySelectorAll(".wide > table")) {
   if (rows > 1) makeSortable(table);
   if (rows >= FILTERED_FROM) makeFilterable(table, table.parentElement.getAttribute("aria-label"));
 }
+for (const text of document.querySelectorAll("pre")) text.tabIndex = 0; // long ones scroll, by keyboard too
 for (const link of document.querySelectorAll("figure .open")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
