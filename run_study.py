@@ -75,7 +75,9 @@ def run(
         spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only
     )
     if outcome.finished or outcome.failed:
-        _report([files.root])
+        from analysis.report_command import answer
+
+        answer([files.root])
     if outcome.stopped:
         raise typer.Exit(ExitStatus.INTERRUPTED if outcome.stopped == "interrupted" else ExitStatus.STOPPED_EARLY)
     if outcome.failed:
@@ -122,10 +124,15 @@ def report(
         Path | None,
         typer.Option(help="Where to write; by default report/ in the study's folder, or beside several studies."),
     ] = None,
+    only: Annotated[str, typer.Option(help="Only the files of these tables and figures, e.g. ablation,gains.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Write it again as runs end, until all have.")] = False,
+    every: Annotated[int, typer.Option(min=1, help="With --watch: seconds between two looks.")] = 15,
     as_json: Json = False,
 ) -> None:
     """Write tables and figures from the records of one or more studies."""
-    _report(folders, into, as_json)
+    from analysis.report_command import answer
+
+    answer(folders, into, as_json, [name.strip() for name in only.split(",")] if only else [], watch, every)
 
 
 @app.command()
@@ -245,20 +252,6 @@ def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | 
             f"`run_study.py prepare {asked.name} DIR`), or say --simulated to train on simulated scans"
         )
     return spec
-
-
-def _report(folders: list[Path], into: Path | None = None, as_json: bool = False) -> None:
-    from analysis import report
-    from analysis.study_folders import load
-
-    results = load(folders)
-    page = report.lay_out(results, into or report.beside(folders))
-    if not as_json:
-        print(f"report: {page}")
-        return
-    files = {kind: [str(path) for path in sorted((page.parent / kind).iterdir())] for kind in ("tables", "figures")}
-    claims = {name: answers.model_dump(mode="json") for name, answers in results.answers.items()}
-    print(json.dumps({"report": str(page), **files, "claims": claims}, indent=1))
 
 
 def main() -> NoReturn:

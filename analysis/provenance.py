@@ -6,7 +6,10 @@ import pandas as pd
 
 from analysis.results import Results
 from analysis.teachers import all_teachers
-from analysis.wording import DASH, number, with_unit
+from analysis.wording import DASH, count, listed, number, with_unit
+
+FEW = 5
+"""Seeds and commits that a caption names one by one."""
 
 
 def origins(results: Results) -> list[tuple[str, str]]:
@@ -24,6 +27,23 @@ def origins(results: Results) -> list[tuple[str, str]]:
         ("Versions", _versions(runs)),
         *_teachers(results),
     ]
+
+
+def source(results: Results) -> str:
+    """Where the numbers of a table or figure come from, in one sentence for its caption."""
+    runs = results.finished
+    if runs.empty:
+        return ""
+    seeds = [str(seed) for seed in sorted(runs["seed"].dropna().astype(int).unique())]
+    commits = sorted(str(commit)[:8] for commit in runs["commit"].dropna().unique() if commit)
+    which = listed(seeds) if len(seeds) <= FEW else f"{seeds[0]} to {seeds[-1]}"
+    by = f"seed{'' if len(seeds) == 1 else 's'} {which}"
+    if commits:
+        by += f", commit {listed(commits)}" if len(commits) <= FEW else f", {len(commits)} commits"
+    return (
+        f"From {count(len(runs), 'finished run')} of {listed([spec.name for spec in results.specs])} on "
+        f"{listed(sorted(runs['dataset'].unique()))} data, {by}."
+    )
 
 
 def device_seconds(results: Results) -> tuple[float, float]:

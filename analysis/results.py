@@ -16,14 +16,16 @@ promised and that has no record yet is a run of status `not_run`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.declarations import merged_metrics, merged_names, undeclared
+from analysis.epoch_columns import EpochColumns
 from analysis.not_run import not_run, unasked
 from analysis.row_names import ROWS, row_names
-from analysis.run_columns import COST, epoch_table, run_row
+from analysis.run_columns import COST, run_row
 from study.evidence.statements import Answers
 from study.evidence.told import told
 from study.nouns.config import TrainingConfig
@@ -33,7 +35,7 @@ from study.nouns.metrics import Metric
 from study.nouns.overrides import override
 from study.nouns.parameters import Called
 from study.nouns.promised import PlannedRun, Promise, Role
-from study.nouns.records import RunRecord
+from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
 
 IDENTITY = [
@@ -57,7 +59,8 @@ class Results:
     `declared` and `called` are those of each record; `held` says by study and key what each study calls its runs, and
     `runs` calls a run that several share as the first of them does. `retried` holds seconds and devices of attempts
     that failed before another one, `importances` how much the values of each study's search mattered, `answers` what
-    may be said of the claims of each study that makes some, both by its name.
+    may be said of the claims of each study that makes some, both by its name. `files` leads from the key of a record to
+    where it lies, for what tables do not hold: its config, its log.
     """
 
     specs: tuple[StudySpec, ...]
@@ -72,6 +75,7 @@ class Results:
     """What `run_study.py inspect` left of runs, by key."""
     importances: Mapping[str, Importances] = field(default_factory=dict)
     answers: Mapping[str, Answers] = field(default_factory=dict)
+    files: Mapping[str, StudyFiles] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -83,12 +87,12 @@ class Results:
         (name,) = {spec.metric for spec in self.specs}
         return next((metric for metric in self.metrics() if metric.name == name), undeclared(name))
 
-    @property
+    @cached_property
     def studies(self) -> list["Results"]:
         """The results of each study alone."""
         return [self._only((spec,)) for spec in self.specs]
 
-    @property
+    @cached_property
     def by_metric(self) -> list["Results"]:
         """The results of the studies that were asked about the same metric, metric by metric."""
         names = dict.fromkeys(spec.metric for spec in self.specs)
@@ -98,7 +102,7 @@ class Results:
         """What runs (all, unless given) declare; of runs that declare nothing, what others of their data set do."""
         if runs is None:
             return merged_metrics(self.declared.values())
-        near = self.runs[self.runs["dataset"].isin(runs["dataset"])]
+        near = self.runs[self.runs["dataset"].isin(runs["dataset"].unique())]
         for keys in (runs["key"], near["key"]):
             if found := merged_metrics(self.declared[key] for key in keys if key in self.declared):
                 return found
@@ -151,6 +155,8 @@ def tidy(
     retried: Iterable[RunRecord] = (),
     promised: Iterable[tuple[str, Promise]] = (),
     importances: Mapping[str, Importances] = {},
+    epochs: EpochColumns | None = None,
+    files: Mapping[str, StudyFiles] = {},
 ) -> Results:
     """The tidy tables of records in memory, and of promised runs that have none.
 
@@ -163,12 +169,17 @@ def tidy(
         retried: attempts that failed before another one.
         promised: study and what is left of each promise of runs that nobody has asked for yet.
         importances: by study, of what its search varied.
+        epochs: those of the records, where they were taken out of them.
+        files: by key, where a record lies.
     """
     kept, planned = sorted(records, key=lambda record: record.key), list(planned)
     asked = _asked(specs)
     missing = [*not_run(planned, [record.key for record in kept], asked), *unasked(promised)]
     searched = dict.fromkeys(key for spec in specs if spec.search for key in spec.search.space or ())
-    recorded = [run_row(record, searched, asked.get((record.study, record.label))) for record in kept]
+    epochs = epochs or EpochColumns(kept)
+    recorded = [
+        run_row(record, searched, asked.get((record.study, record.label)), epochs.done(record.key)) for record in kept
+    ]
     runs = pd.DataFrame([*recorded, *missing])
     runs = runs.reindex(columns=list(dict.fromkeys([*IDENTITY, *COMPARISON, *COST, *runs.columns])))
     runs["row"] = row_names(runs)
@@ -181,7 +192,7 @@ def tidy(
     return Results(
         specs=specs,
         runs=runs,
-        epochs=epoch_table(kept),
+        epochs=epochs.table(),
         declared={record.key: record.declared for record in kept if record.declared},
         called={record.key: record.called for record in kept if record.called},
         held=held or {spec.name: named for spec in specs},
@@ -189,6 +200,7 @@ def tidy(
         unreadable=unreadable,
         importances=importances,
         answers={spec.name: _answers(spec, planned, kept) for spec in specs if spec.claims},
+        files=files,
     )
 
 

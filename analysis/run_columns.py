@@ -1,14 +1,9 @@
-"""The columns of a run and of its epochs, named by their path in the record."""
+"""The columns of a run, named by their path in the record."""
 
 import hashlib
 import json
-import math
-from array import array
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from study.nouns.config import TrainingConfig, TrialConfig
 from study.nouns.overrides import value_at
@@ -17,33 +12,38 @@ from study.nouns.records import RunRecord
 COST = ("epochs_done", "seconds", "peak_memory_mb", "host", "device", "started", "commit")
 
 
-def run_row(record: RunRecord, searched: Iterable[str] = (), asked: TrainingConfig | None = None) -> dict[str, Any]:
+def run_row(
+    record: RunRecord, searched: Iterable[str], asked: TrainingConfig | None, epochs_done: int
+) -> dict[str, Any]:
     """Everything of a record but its epochs and declarations.
 
     Args:
         record: of a run.
         searched: dotted keys that a search varied; those that no other column holds get one.
         asked: as for `config_columns`.
+        epochs_done: how many it has, as they may have been taken out of it.
     """
     row: dict[str, Any] = {"study": record.study, "key": record.key, "label": record.label or record.config.method}
-    row |= {"role": record.role} | config_columns(record.config, asked)
+    row |= {"role": record.role} | config_columns(record.config, asked, record.teacher_key)
     content = record.config.model_dump(mode="json")
     row |= {key: _cell(value_at(content, key)) for key in searched if key not in row}
     for name in ("status", "error", *COST[1:]):
         row[name] = getattr(record, name)
-    row["teacher_key"] = record.teacher_key or row["teacher_key"]
-    row["epochs_done"] = len(record.epochs)
+    row["epochs_done"] = epochs_done
     for group in ("metrics", "facts", "versions"):
         row |= {f"{group}.{name}": value for name, value in getattr(record, group).items()}
     return row
 
 
-def config_columns(config: TrialConfig, asked: TrainingConfig | None = None) -> dict[str, Any]:
+def config_columns(
+    config: TrialConfig, asked: TrainingConfig | None = None, teacher_key: str | None = None
+) -> dict[str, Any]:
     """What a run is, and which other runs it may be compared with (`analysis/results.py` names the columns).
 
     Args:
         config: of the run.
         asked: where its learning rate was tuned, its training before that: it stays in the setting of its methods.
+        teacher_key: where it is known; to make one takes as long as all other columns.
     """
     identity = config.identity()
     detector = {name: value for name, value in identity["detector"].items() if name != "compression"}
@@ -61,7 +61,7 @@ def config_columns(config: TrialConfig, asked: TrainingConfig | None = None) -> 
         "dataset": config.dataset.name,
         "devices": config.training.devices,
         "learning_rate": config.training.learning_rate,
-        "teacher_key": config.teacher_run().key if config.distills else None,
+        "teacher_key": teacher_key or (config.teacher_run().key if config.distills else None),
         "family": digest([detector, identity["dataset"]]),
         "setting": digest(setting),
         "variant": digest(variant),
@@ -74,29 +74,6 @@ def config_columns(config: TrialConfig, asked: TrainingConfig | None = None) -> 
 def _untuned(config: TrialConfig, asked: TrainingConfig) -> TrialConfig:
     rate = asked.model_dump(include={"learning_rate", "scale_learning_rate"})
     return config.model_copy(update={"training": config.training.model_copy(update=rate)})
-
-
-def epoch_table(records: list[RunRecord]) -> pd.DataFrame:
-    """One row per run and epoch: losses (epoch means), metrics where it was validated (else NaN), seconds.
-
-    `step_seconds` and `shared_seconds` are there where any record holds them.
-    """
-    # Column by column: a list of dictionaries took 1.8 GB more for 400,000 epochs.
-    keys: list[str] = []
-    columns: dict[str, array[float]] = {"epoch": array("d"), "seconds": array("d")}
-    for record in records:
-        for epoch in record.epochs:
-            values: dict[str, float] = {"epoch": epoch.epoch, "seconds": epoch.seconds}
-            values |= {f"losses.{name}": value for name, value in epoch.losses.items()}
-            values |= {f"metrics.{name}": value for name, value in epoch.metrics.items()}
-            for name in ("step_seconds", "shared_seconds"):
-                values |= {} if getattr(epoch, name) is None else {name: getattr(epoch, name)}
-            columns |= {name: array("d", [math.nan]) * len(keys) for name in values if name not in columns}
-            for name, column in columns.items():
-                column.append(values.get(name, math.nan))
-            keys.append(record.key)
-    table = pd.DataFrame({"key": pd.Series(keys, dtype=str)} | {name: np.array(c) for name, c in columns.items()})
-    return table.astype({"epoch": int})
 
 
 def _cell(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from analysis.declarations import Shared
+from analysis.epoch_columns import EpochColumns
 from analysis.not_run import unasked_key
 from analysis.results import Named, Results, tidy
 from study.nouns.errors import InputError
@@ -25,8 +26,14 @@ def load(study_folders: Iterable[Path]) -> Results:
     Raises:
         InputError: a folder holds no readable study.json, or a plan.json that is none.
     """
-    specs: list[StudySpec] = []
+    studies = [_study_files(Path(folder)) for folder in study_folders]
+    if not studies:
+        raise InputError("a report needs at least one study folder, got none")
+    specs = tuple(_spec(files) for files in studies)
+    whole = any(spec.claims and spec.rule.validations > 1 for spec in specs)  # such claims look at epochs themselves
     records: dict[str, RunRecord] = {}
+    lies: dict[str, StudyFiles] = {}
+    epochs = EpochColumns()
     planned: list[tuple[str, PlannedRun]] = []
     promised: list[tuple[str, Promise]] = []
     held: dict[str, dict[str, Named]] = {}
@@ -34,11 +41,7 @@ def load(study_folders: Iterable[Path]) -> Results:
     unreadable: list[str] = []
     importances: dict[str, Importances] = {}
     shared = Shared()
-    folders = list(study_folders)
-    for folder in folders:
-        files = _study_files(Path(folder))
-        spec = _spec(files)
-        specs.append(spec)
+    for spec, files in zip(specs, studies, strict=True):
         plan = files.read_plan()
         names = held.setdefault(spec.name, {})
         for run in plan.runs:
@@ -46,8 +49,13 @@ def load(study_folders: Iterable[Path]) -> Results:
             names[key] = Named(run.label, run.role)
             if run.final and (key not in records or records[key].status != "finished"):
                 for record in _read([files.record_json(key)], unreadable):
-                    records[key] = shared(files.named(record, run))
-            retried += _read(files.attempts(key), [])  # one that cannot be read is of no run's result
+                    if record.key != key:
+                        unreadable.append(f"{files.record_json(key)}: the record of another run, {record.key}")
+                        continue
+                    epochs.add(record)
+                    kept = files.named(record, run) if whole else _without_epochs(files.named(record, run))
+                    records[key], lies[key] = shared(kept), files
+            retried += map(_without_epochs, _read(files.attempts(key), []))  # one unread is of no run's result
         if rated := Importances.read(files.importances_json):
             importances[spec.name] = rated
         planned += [(spec.name, run) for run in plan.runs]
@@ -55,24 +63,28 @@ def load(study_folders: Iterable[Path]) -> Results:
             promised.append((spec.name, promise))
             to_come = (unasked_key(spec.name, promise, number) for number in range(1, promise.runs + 1))
             names |= {key: Named(promise.label, promise.role) for key in to_come}
-    if not specs:
-        raise InputError("a report needs at least one study folder, got none")
     said = tuple(dict.fromkeys(unreadable))
-    found = tidy(tuple(specs), records.values(), planned, said, held, _once(retried), promised, importances)
-    return _with_inspections(found, {spec.name: _study_files(Path(f)) for spec, f in zip(specs, folders, strict=True)})
+    found = tidy(
+        specs, records.values(), planned, said, held, _once(retried), promised, importances, epochs=epochs, files=lies
+    )
+    return _with_inspections(found, lies)
 
 
-def _with_inspections(found: Results, studies: Mapping[str, StudyFiles]) -> Results:
+def _with_inspections(found: Results, lies: Mapping[str, StudyFiles]) -> Results:
     """The results with what was inspected of their runs; an inspection that cannot be read is named as a record is."""
     inspected: dict[str, Inspected] = {}
     unreadable = list(found.unreadable)
-    for key, study in zip(found.finished["key"], found.finished["study"], strict=True):
+    for key in found.finished["key"]:
         try:
-            if seen := Inspected.read(studies[study].inspection_json(key)):
+            if seen := Inspected.read(lies[key].inspection_json(key)):
                 inspected[key] = seen
         except InputError as error:
             unreadable.append(str(error))
     return replace(found, inspected=inspected, unreadable=tuple(unreadable))
+
+
+def _without_epochs(record: RunRecord) -> RunRecord:
+    return record.model_copy(update={"epochs": ()})
 
 
 def _read(paths: Iterable[Path], unreadable: list[str]) -> list[RunRecord]:

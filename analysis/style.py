@@ -154,3 +154,11 @@ def svg(figure: Figure) -> bytes:
     with applied():
         figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def screen(figure: Figure) -> bytes:
+    """The figure as a PNG image for a page, where it has too many parts for a drawing."""
+    buffer = io.BytesIO()
+    with applied():
+        figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+    return buffer.getvalue()

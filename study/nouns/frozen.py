@@ -1,5 +1,6 @@
 """The base of every noun: validated once, never changed, no unknown keys."""
 
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -8,6 +9,8 @@ from pydantic.fields import FieldInfo
 
 BEFORE = "before"
 """In a field's `json_schema_extra`: the value that all runs had before the field existed."""
+_ALWAYS = object()
+"""What stands in its place where a field was there from the beginning."""
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
@@ -42,13 +45,21 @@ def without_additions(kind: type[BaseModel], content: dict[str, Any]) -> dict[st
         kind: the noun's type.
         content: its content in JSON's types.
     """
+    fields = _fields(kind)
     kept: dict[str, Any] = {}
     for name, value in content.items():
-        field = kind.model_fields.get(name)
-        extra = field.json_schema_extra if field is not None else None
-        if isinstance(extra, dict) and BEFORE in extra and extra[BEFORE] == value:
-            continue
-        inner = field.annotation if field is not None else None
-        nested = isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, dict)
-        kept[name] = without_additions(inner, value) if nested else value  # type: ignore[arg-type]
+        before, inner = fields.get(name, (_ALWAYS, None))
+        if before is _ALWAYS or before != value:
+            kept[name] = without_additions(inner, value) if inner and isinstance(value, dict) else value
     return kept
+
+
+@cache
+def _fields(kind: type[BaseModel]) -> dict[str, tuple[Any, type[BaseModel] | None]]:
+    """Of each field what was so before it came, and the noun that it holds; kept, as keys are made by the thousand."""
+    found: dict[str, tuple[Any, type[BaseModel] | None]] = {}
+    for name, field in kind.model_fields.items():
+        extra, inner = field.json_schema_extra, field.annotation
+        before = extra[BEFORE] if isinstance(extra, dict) and BEFORE in extra else _ALWAYS
+        found[name] = (before, inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None)
+    return found

@@ -11,6 +11,7 @@ import pytest
 from analysis import listing, report
 from analysis.answers import sentences
 from analysis.results import tidy
+from analysis.study_folders import load
 from analysis.tables import comparison
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
@@ -78,7 +79,8 @@ def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(w
     assert heads == [
         "Answer", "What each component adds", "Gain class by class", "History of the search",
         "Where the search found what", "Sensitivity to the method&#x27;s values", "Training curves",
-        "Best runs of the search", "Runs that did not finish", "All runs", "Where this comes from",
+        "Best runs of the search", "Runs that did not finish", "All runs", "Every run in detail",
+        "Where this comes from",
     ]  # fmt: skip
     (line,) = re.findall(r"<p.*Left out.*</p>", page)
     assert re.findall(r"<span[^>]*>(.*?)</span>", line) == [
@@ -96,7 +98,8 @@ def test_the_page_loads_nothing_from_outside_itself(written):
     assert page.loaded
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.loaded)
     text = written.read_text()
-    assert not re.search(r"https?://|url\(|@import|<script|<link", re.sub(r'base64,[^"]*', "", text))
+    assert not re.search(r"https?://|url\(|@import|<link", re.sub(r'base64,[^"]*', "", text))
+    assert "default-src 'none'" in text
 
 
 def test_tags_nest_and_links_lead_to_files_or_sections(written):
@@ -140,6 +143,26 @@ def test_a_damaged_record_is_named_on_the_page(study_folder):
     text = report.write([study_folder]).read_text()
     assert "1 record could not be read" in text
     assert f"{made_up.BASE.key}/record.json: not JSON" in text
+
+
+def test_tables_and_figures_are_made_again_one_by_one(study_folder, tmp_path):
+    written = report.items(load([study_folder]), tmp_path / "report", ["failures", "gains", "search"])
+    assert [path.name for path in written] == [
+        "failures.csv", "failures.md", "failures.tex", "search.csv", "search.md", "search.tex",
+    ]  # fmt: skip
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+def test_a_name_of_no_table_or_figure_is_refused_with_the_one_that_is_meant(study_folder, tmp_path):
+    with pytest.raises(InputError, match=r"unknown table or figure 'gain'\. Did you mean 'gains'"):
+        report.items(load([study_folder]), tmp_path, ["search", "gain"])
+
+
+def test_the_page_names_what_makes_each_item_again_and_where_its_numbers_come_from(study_folder):
+    text = re.sub(r"<[^>]+>", "", report.write([study_folder]).read_text())
+    assert text.count("Made by python run_study.py report results/quickstart --only ") == 6
+    assert "--only training_curves" in text
+    assert text.count("From 21 finished runs of quickstart on simulated data, seeds 0 and 1, commit 0123abc.") == 6
 
 
 def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):

@@ -1,5 +1,6 @@
 """Records become tidy tables, whole and fast."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -173,6 +174,66 @@ def test_a_damaged_record_is_named_and_the_others_are_read(study_folder):
     assert loaded.runs.loc[loaded.runs["key"] == made_up.BASE.key, "status"].tolist() == [NOT_RUN]
     assert len(loaded.runs) == 23
     assert [str(damaged) in text for text in loaded.unreadable] == [True]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\xff\x00garbage", "not JSON"),
+        (b"[1, 2]", "not a run record"),
+        (b'{"schema_version": 99}', "record of schema version 99; this version reads up to 1"),
+        (b'{"schema_version": 0, "key": "x"}', "not a run record: study: Field required"),
+    ],
+)
+def test_what_is_no_record_of_this_version_is_listed_with_the_reason(study_folder, content, reason):
+    path = StudyFiles(study_folder.parent, study_folder.name).record_json(made_up.BASE.key)
+    path.write_bytes(content)
+    loaded = load([study_folder])
+    assert len(loaded.finished) == 20
+    (said,) = loaded.unreadable
+    assert str(path) in said
+    assert reason in said
+
+
+def test_the_record_of_another_run_in_a_runs_folder_is_listed_and_not_counted(study_folder):
+    files = StudyFiles(study_folder.parent, study_folder.name)
+    files.record_json(made_up.BASE.key).write_bytes(files.record_json(made_up.BASE.teacher_run().key).read_bytes())
+    loaded = load([study_folder])
+    assert loaded.runs.loc[loaded.runs["key"] == made_up.BASE.key, "status"].tolist() == [NOT_RUN]
+    (said,) = loaded.unreadable
+    assert f"the record of another run, {made_up.BASE.teacher_run().key}" in said
+
+
+def test_a_record_from_before_roles_and_declarations_is_read(study_folder):
+    path = StudyFiles(study_folder.parent, study_folder.name).record_json(made_up.BASE.key)
+    content = json.loads(path.read_text())
+    later = ("role", "declared", "called", "diverged", "peak_memory_mb", "commit", "versions", "teacher_key", "facts")
+    path.write_text(json.dumps({name: value for name, value in content.items() if name not in later}))
+    loaded = load([study_folder])
+    assert loaded.unreadable == ()
+    run = loaded.runs.loc[loaded.runs["key"] == made_up.BASE.key].iloc[0]
+    assert (run["status"], run["role"], run["epochs_done"]) == ("finished", "row", 6)
+
+
+def test_a_failed_run_of_one_folder_gives_way_to_the_finished_one_of_another_with_its_epochs(tmp_path):
+    asked = made_up.spec(seeds=(0,), points=made_up.POINTS[-1:], search=None)
+    ended = {status: [made_up.record(made_up.BASE, "LD + RL", status)] for status in ("failed", "finished")}
+    folders = [made_up.write(tmp_path / status, asked, kept) for status, kept in ended.items()]
+    loaded = load(folders)
+    assert loaded.runs.loc[loaded.runs["key"] == made_up.BASE.key, "status"].tolist() == ["finished"]
+    assert loaded.epochs["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert loaded.epochs["losses.loss"].notna().all()
+
+
+def test_claims_that_look_at_several_validations_still_see_them(tmp_path):
+    asked = made_up.spec(claims=made_up.CLAIMS[:1], search=None)
+    several = made_up.spec(claims=made_up.CLAIMS[:1], search=None, rule={"validations": 3})
+    kept = made_up.records(asked, search=0)
+    means = [
+        load([made_up.write(tmp_path / str(place), spec, kept)]).answers["quickstart"].claims[0].sentence
+        for place, spec in enumerate((asked, several))
+    ]
+    assert means[0] != means[1]
 
 
 def test_a_run_that_two_studies_share_counts_once(tmp_path: Path):
