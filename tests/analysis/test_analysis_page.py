@@ -1,10 +1,12 @@
 """The page about Python says what works: its examples run on records, and its columns are those there are."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import made_up_study as made_up
 import pytest
+from planted_inspections import inspected
 
 from analysis import listing, runs
 from study.nouns.errors import InputError
@@ -54,7 +56,8 @@ def test_runs_of_no_study_are_asked_for_in_one_line():
 def everything(tmp_path_factory):
     asked = made_up.whole()
     folder = tmp_path_factory.mktemp("results")
-    return runs.read(made_up.write(folder, asked, made_up.records(asked), importances=made_up.IMPORTANCES))
+    found = runs.read(made_up.write(folder, asked, made_up.records(asked), importances=made_up.IMPORTANCES))
+    return replace(found, inspected=inspected(found))
 
 
 @pytest.mark.parametrize("name", listing.tables())
