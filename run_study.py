@@ -143,10 +143,12 @@ def inspect(
 ) -> None:
     """Run finished detectors over their validation split once more, for figures of voxels and detections."""
     from study.planning.inspectable import chosen
-    from trainables.training import inspecting
 
     files = StudyFiles(folder.absolute().parent, folder.absolute().name)
-    inspecting.inspect(chosen(files, runs), files, lambda *found: print(printing.inspected(*found)), frame)
+    records = chosen(files, runs)  # what is wrong is said before torch is imported
+    from trainables.training import inspecting
+
+    inspecting.inspect(records, files, lambda *found: print(printing.inspected(*found)), frame)
     print(f"figures: run_study.py report {folder}")
 
 

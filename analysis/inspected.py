@@ -28,9 +28,16 @@ LOOKS: tuple[Look, ...] = tuple(
         (style.GREEN, ":", "D"),
         (style.PURPLE, (0, (5, 1)), "v"),
         (style.ORANGE, (0, (3, 1, 1, 1)), "P"),
+        (style.SKY, (0, (1, 1)), "X"),
+        (style.GRAY, (0, (8, 2)), "*"),
     )
 )
-"""Of the rows of a figure, the student's first: told apart in gray by line and marker."""
+"""Of the rows of a figure, the student's first: told apart in gray by line and marker. Further rows are not drawn."""
+
+
+def looks(summary: pd.DataFrame) -> dict[str, Look]:
+    """Of every row that is drawn, in all of its panels."""
+    return dict(zip(dict.fromkeys(summary["row"]), LOOKS, strict=False))
 
 
 class Seen(NamedTuple):
@@ -63,9 +70,11 @@ def missing_sentence(summary: pd.DataFrame, by: list[str]) -> str:
     """How many of the runs behind a figure are missing in it."""
     once = summary.drop_duplicates(by)
     there, missing = int(once["n"].sum()), int(once["missing"].sum())
+    left = summary["row"].nunique() - len(LOOKS)
+    omitted = f" Rows that are in the CSV only: {left}." if left > 0 else ""
     if not missing:
-        return "All of their runs were inspected."
-    return f"{missing} of {there + missing} runs are missing: failed, not run, or not inspected."
+        return f"All of their runs were inspected.{omitted}"
+    return f"{missing} of {there + missing} runs are missing: failed, not run, or not inspected.{omitted}"
 
 
 def at(least: tuple[float, ...], score: float) -> int:

@@ -216,6 +216,7 @@ def test_the_help_says_what_an_exit_status_means():
 
 FEW = ["--set", "base.dataset.options.train_frames=1", "--set", "base.dataset.options.val_frames=1"]
 WRONG = [
+    (["inspect", "{tmp}/nothing"], "{tmp}/nothing: not the folder of a study"),
     (["run", "quickstrat"], "Did you mean 'quickstart'?"),
     (["run", "no_such_file.yaml"], "no_such_file.yaml"),
     (["run", "quickstart", "--seeds", "one"], "--seeds expects whole numbers"),

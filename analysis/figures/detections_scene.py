@@ -107,7 +107,7 @@ def _scene(one: Seen) -> pd.DataFrame:
     ]
     whole = pd.concat([part.astype(object) for part in parts], ignore_index=True)
     same = {"row": one.run["row"], "seed": one.run["seed"], "scene": facts.scene, "missing": 0}
-    return whole.assign(**same).reindex(columns=COLUMNS)
+    return whole.assign(**same).reindex(columns=COLUMNS).astype(dict.fromkeys(["score", *_BOX], float))
 
 
 def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.declared_table import setting_name
-from analysis.inspected import HOW, LOOKS, missing_sentence, not_inspected, seen
+from analysis.inspected import HOW, Look, looks, missing_sentence, not_inspected, seen
 from analysis.results import Results
 from study.nouns.inspections import NEITHER, RIGHT, WRONG, Inspected
 
@@ -70,7 +70,7 @@ def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
                 first = (number * len(VIEWS) + view_number) * down
                 panels = list(grid[first : first + down].flat)
                 for place, (name, axes) in enumerate(zip(classes, panels, strict=False)):
-                    _draw_panel(axes, of_setting[of_setting["class"] == name], view)
+                    _draw_panel(axes, of_setting[of_setting["class"] == name], view, looks(summary))
                     axes.set_title(name)
                     axes.set_xlabel(label)
                     if place % across == 0:
@@ -98,10 +98,11 @@ def _counts(found: Inspected) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame, view: str) -> None:
-    for number, row in enumerate(dict.fromkeys(panel["row"])):
-        look = LOOKS[number % len(LOOKS)]
+def _draw_panel(axes: Axes, panel: pd.DataFrame, view: str, looks: dict[str, Look]) -> None:
+    for row, look in looks.items():
         its = panel[panel["row"] == row]
+        if its.empty:
+            continue
         runs, mean = its[its["kind"] == "run"], its[its["kind"] == "mean"]
         for _, run in runs.groupby("seed"):
             axes.plot(run[view], run["per_frame"], color=look["color"], linewidth=0.5, alpha=0.5)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.declared_table import setting_name
-from analysis.inspected import DRAWN_FROM, HOW, LOOKS, at, missing_sentence, not_inspected, seen
+from analysis.inspected import DRAWN_FROM, HOW, Look, at, looks, missing_sentence, not_inspected, seen
 from analysis.results import Results
 from study.nouns.inspections import NEITHER, RIGHT, Inspected
 
@@ -71,7 +71,7 @@ def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
             for quantity, (label, _) in QUANTITIES.items():
                 axes = next(panels)
                 chosen = (summary["setting"] == setting) & (summary["quantity"] == quantity)
-                _draw_panel(axes, summary[chosen])
+                _draw_panel(axes, summary[chosen], looks(summary))
                 axes.set_xlabel(label)
                 axes.set_ylabel("objects found (%)")
         style.legend_below(figure, 4)
@@ -97,11 +97,11 @@ def _recall(found: Inspected) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "bin", "place", "recall", "objects"])
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
-    rows = list(dict.fromkeys(panel["row"]))
+def _draw_panel(axes: Axes, panel: pd.DataFrame, looks: dict[str, Look]) -> None:
+    rows = [row for row in dict.fromkeys(panel["row"]) if row in looks]
     for number, row in enumerate(rows):
         its = panel[panel["row"] == row].sort_values("place")
-        look = LOOKS[number % len(LOOKS)]
+        look = looks[row]
         place = its["place"] + (number - (len(rows) - 1) / 2) * 0.12
         axes.vlines(place, its["low"], its["high"], color=look["color"], linewidth=0.8)
         axes.plot(place, its["recall"], linewidth=1.3, markersize=3.5, label=row, **look)

@@ -88,3 +88,16 @@ def test_inspections_lie_beside_records_and_a_damaged_one_is_named_and_left_out(
     table = false_positives.summarize(found)
     assert set(table["missing"]) == {1}
     assert "1 of 2 runs are missing" in false_positives.caption(table)
+
+
+def test_a_row_looks_the_same_in_all_panels_and_no_two_rows_look_alike():
+    asked = made_up.whole(search=None, claims=())
+    found = tidy((asked,), made_up.records(asked, search=0), made_up.planned(asked))
+    table = false_positives.summarize(replace(found, inspected=inspected(found)))
+    drawn = false_positives.draw(table)
+    marks: dict[str, set[str]] = {}
+    for line in (line for axes in drawn.axes for line in axes.lines if not line.get_label().startswith("_")):
+        marks.setdefault(line.get_label(), set()).add(line.get_marker())
+    assert all(len(each) == 1 for each in marks.values())
+    assert len(set.union(*marks.values())) == len(marks) == 8
+    assert "Rows that are in the CSV only: 1." in false_positives.caption(table)
