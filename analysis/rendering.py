@@ -1,6 +1,7 @@
 """A table of texts as CSV, Markdown, LaTeX (booktabs) or HTML. What is escaped is escaped here."""
 
 import html
+import textwrap
 from itertools import groupby
 
 import pandas as pd
@@ -12,6 +13,9 @@ LATEX_NEEDS = ("booktabs", "amssymb", "graphicx", "longtable")
 """Packages that a document with these tables loads."""
 LONGEST_FLOAT = 40
 """Rows of a LaTeX table that fits on a page; a longer one is broken over pages, in documents of one column."""
+
+WIDEST_HEADING = 12
+"""Letters of a LaTeX heading; a longer one goes over several lines."""
 
 
 def to_csv(summary: pd.DataFrame) -> str:
@@ -86,12 +90,17 @@ def _cell(text: str) -> str:
 def _latex_table(table: pd.DataFrame, caption: str) -> str:
     """A float as wide as the page at most, or a table that is broken over pages."""
     columns, head = "l" * table.shape[1], _latex_head(table)
-    rows = [
-        [r"\midrule"] * bool(start) + [_latex_row(row)]
-        for start, row in zip(_starts(table), table.itertuples(index=False), strict=True)
-    ]
-    body = [line for lines in rows for line in lines]
-    if len(rows) > LONGEST_FLOAT:
+    body: list[str] = []
+    for start, row in zip(_starts(table), table.itertuples(index=False), strict=True):
+        apart = (
+            [r"\midrule"]
+            if start
+            else [r"\addlinespace[4pt]"]
+            if body and any("\n" in str(cell) for cell in row)
+            else []
+        )
+        body += [*apart, _latex_row(row)]
+    if len(table) > LONGEST_FLOAT:
         top = [rf"\begin{{longtable}}{{{columns}}}", rf"\caption{{{latex(caption)}}} \\", r"\toprule", *head]
         return "\n".join([*top, r"\midrule", r"\endhead", *body, r"\bottomrule", r"\end{longtable}", ""])
     lines = [r"\begin{table*}", r"\centering", rf"\caption{{{latex(caption)}}}"]
@@ -104,7 +113,7 @@ def _latex_head(table: pd.DataFrame) -> list[str]:
     """One line of headings; above it a line of those that they share, where some do."""
     groups = table.attrs.get("groups", {})
     names = [(str(name), *groups.get(name, ("", str(name)))) for name in table.columns]
-    plain = " & ".join(latex(heading) for _, _, heading in names) + r" \\"
+    plain = " & ".join(_stacked(textwrap.wrap(heading, WIDEST_HEADING), "b") for _, _, heading in names) + r" \\"
     above, rules, at = [], [], 1
     for group, members in groupby(names, key=lambda name: name[1]):
         width = len(list(members))
@@ -119,9 +128,15 @@ def _latex_row(row: tuple[object, ...]) -> str:
 
 
 def _latex_cell(text: str) -> str:
-    lines = [latex(line) for line in text.split("\n")]
-    if isinstance(text, Best):
-        first, space, rest = text.split("\n")[0].partition(" ")
-        lines[0] = rf"\textbf{{{latex(first)}}}{space}{latex(rest)}"
-    broken = r" \\ ".join(lines)
-    return broken if len(lines) == 1 else rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{broken}\end{{tabular}}"
+    lines = text.split("\n")
+    if not isinstance(text, Best):
+        return _stacked(lines)
+    first, space, rest = lines[0].partition(" ")
+    return _stacked(lines[1:], first=rf"\textbf{{{latex(first)}}}{space}{latex(rest)}")
+
+
+def _stacked(lines: list[str], at: str = "t", first: str = "") -> str:
+    """Lines above each other, aligned with what is beside them at the top or bottom."""
+    found = [first] * bool(first) + [latex(line) for line in lines]
+    broken = r" \\ ".join(found)
+    return broken if len(found) < 2 else rf"\begin{{tabular}}[{at}]{{@{{}}l@{{}}}}{broken}\end{{tabular}}"
