@@ -101,4 +101,4 @@ def left_out(reasons: dict[str, str]) -> str:
 
 def folded(title: str, text: str) -> str:
     """Plain text that opens on a click."""
-    return f'<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>\n'
+    return f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>\n"
