@@ -1,8 +1,8 @@
 """A real trainable that keeps launch()'s contract and learns nothing: a parabola over K and N instead of an AP.
 
 As a script it is a driver of its own, to be killed: `python toy_study.py RESULTS ADDRESS [--claims] [--resume]`.
-`noise` is added to what a run gives. Other parameters ask for trouble: `pause` seconds per epoch, `fail` raises, `kill`
-ends its own process the first time.
+`noise` is added to what a run gives. Other parameters ask for trouble: `pause` seconds per epoch, `until` waits after
+the first epoch for a file, `fail` raises, `kill` ends its own process the first time.
 """
 
 import os
@@ -97,6 +97,8 @@ def train_one(assigned: Assignment) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         for epoch in range(int(checkpoint.read_text()) if checkpoint.exists() else 0, epochs):
             time.sleep(wants.get("pause", 0.0))
+            while epoch == 1 and "until" in wants and not Path(wants["until"]).exists():
+                time.sleep(0.1)
             (folder / "epochs.log").open("a").write(f"{epoch}\n")
             checkpoint.write_text(str(epoch + 1))
             if wants.get("kill") and epoch == 0:

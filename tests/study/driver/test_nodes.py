@@ -110,12 +110,7 @@ def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(res
     spec = toy(base={"method": "student", "training": {"epochs": 600}, "parameters": {"pause": 0.5}},
                points=[{"label": "long"}], seeds=[0])  # fmt: skip
     with head(cpus=1) as address, launched(spec, results, address) as study:
-        assert study.stdout is not None
-        said = ""
-        while "epoch 1/600" not in said:
-            line = study.stdout.readline()
-            assert line, said
-            said += line
+        read_until(study, "epoch 1/600")
         with node_with_its_own(results, address):
             said, _ = study.communicate(timeout=60)
     assert "stopped: a node joined that runs cannot use: the node" in said
@@ -123,11 +118,14 @@ def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(res
 
 
 DRIVER = """
+import os
 import sys
 from pathlib import Path
+from study.driver import watch
 from study.nouns.spec import StudySpec
 import toy_study
 from ray import cloudpickle
+watch.SILENCE_S = float(os.environ.get("SILENCE_S", watch.SILENCE_S))
 cloudpickle.register_pickle_by_value(toy_study)
 sys.stdout.reconfigure(line_buffering=True)
 toy_study.run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="--resume" in sys.argv)
@@ -148,9 +146,20 @@ def launched(spec: StudySpec, results: Path, address: str, *options: str) -> Ite
             process.kill()
 
 
+def read_until(driver: subprocess.Popen[str], words: str) -> str:
+    """What it has said, up to the line with these words."""
+    assert driver.stdout is not None
+    said = ""
+    while words not in said:
+        line = driver.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
 def long(seeds: int) -> StudySpec:
-    """Runs of ten seconds each."""
-    base = {"method": "student", "training": {"epochs": 20}, "parameters": {"pause": 0.5}}
+    """Runs of five seconds each."""
+    base = {"method": "student", "training": {"epochs": 10}, "parameters": {"pause": 0.5}}
     return toy(base=base, points=[{"label": "row"}], seeds=list(range(seeds)), budget={"concurrent": 1})
 
 
@@ -165,7 +174,8 @@ def long(seeds: int) -> StudySpec:
         ("gcs_server", "stopped: Ray's head node gives no answer. Finished runs are kept"),
     ],
 )
-def test_a_study_whose_ray_dies_ends_in_words(victim, words, tmp_path):
+def test_a_study_whose_ray_dies_ends_in_words(victim, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("SILENCE_S", "10")
     files = StudyFiles(tmp_path, "toy")
     with launched(long(seeds=3), tmp_path, "local") as orphaned:
         wait_for_records(files, 1)
@@ -179,7 +189,7 @@ def test_a_study_whose_ray_dies_ends_in_words(victim, words, tmp_path):
         with launched(long(seeds=3), tmp_path, "local", "--resume") as again:
             said, _ = again.communicate(timeout=120)
         assert "0 failed" in said
-        assert all(epochs_trained(files, key) == list(range(20)) for key in kept), "a finished run was trained again"
+        assert all(epochs_trained(files, key) == list(range(10)) for key in kept), "a finished run was trained again"
 
 
 def process_of(name: str, mark: Path) -> int:
