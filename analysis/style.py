@@ -82,10 +82,11 @@ def value_axis(axes: Axes, low: float, high: float, along: Literal["x", "y"] = "
 
 
 def frame(axes: Axes, values: Iterable[float], ends: Iterable[float]) -> None:
-    """A y axis that shows all values, and of the ends of intervals, which are wide with few seeds, as much again."""
+    """A y axis over all values, and a quarter as much for the ends of intervals, which are wide with few seeds."""
     known = pd.Series([*values], dtype=float).dropna()
     low, high = known.min(), known.max()
-    reach = pd.Series([*known, *ends], dtype=float).dropna().clip(low - (high - low), high + (high - low))
+    beyond = 0.25 * (high - low)
+    reach = pd.Series([*known, *ends], dtype=float).dropna().clip(low - beyond, high + beyond)
     margin = 0.06 * (reach.max() - reach.min()) or 1.0
     axes.set_ylim(reach.min() - margin, reach.max() + margin)
 
