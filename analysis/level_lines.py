@@ -11,7 +11,7 @@ from analysis import style
 def draw(axes: Axes, summary: pd.DataFrame) -> None:
     """A band for the student, a dashed line for the teacher; a teacher far from all else is a number in the legend.
 
-    The interval of a few seeds is wide: the axis shows all scores, and of the band no more than as much again.
+    The interval of a few seeds is wide: the axis shows all scores, and may show a part of the band only.
 
     Args:
         axes: of one panel.

@@ -75,6 +75,7 @@ def value_axis(axes: Axes, low: float, high: float, along: Literal["x", "y"] = "
     limits(low, high)
     decades = high / low
     steps = (1.0, 2.0, 5.0) if decades < 60 else (1.0, 3.0) if decades < 5000 else (1.0,)
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 5 else steps
     axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\u2009")))
     axis.set_minor_locator(NullLocator())
@@ -82,10 +83,11 @@ def value_axis(axes: Axes, low: float, high: float, along: Literal["x", "y"] = "
 
 
 def frame(axes: Axes, values: Iterable[float], ends: Iterable[float]) -> None:
-    """A y axis that shows all values, and of the ends of intervals, which are wide with few seeds, as much again."""
+    """A y axis over all values, and a quarter as much for the ends of intervals, which are wide with few seeds."""
     known = pd.Series([*values], dtype=float).dropna()
     low, high = known.min(), known.max()
-    reach = pd.Series([*known, *ends], dtype=float).dropna().clip(low - (high - low), high + (high - low))
+    beyond = 0.25 * (high - low)
+    reach = pd.Series([*known, *ends], dtype=float).dropna().clip(low - beyond, high + beyond)
     margin = 0.06 * (reach.max() - reach.min()) or 1.0
     axes.set_ylim(reach.min() - margin, reach.max() + margin)
 

@@ -80,8 +80,9 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
         lost = kind == "failed"
         heights = points["score"].fillna(0.03) if lost else points["score"]
         across = axes.get_xaxis_transform() if lost else axes.transData
+        shared: dict[str, Any] = {"s": 24, "linewidths": 0.9, "rasterized": len(panel) > style.MANY_POINTS}
         if len(points):
-            axes.scatter(points["at"], heights, label=kind, s=24, linewidths=0.9, transform=across, **look)
+            axes.scatter(points["at"], heights, label=kind, transform=across, **shared, **look)
     axes.set_xlim(0.4, panel["at"].max() + 0.6)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     axes.set_xlabel("run of the search")

@@ -99,8 +99,9 @@ def _draw_panel(figure: Figure, axes: Axes, study: pd.DataFrame) -> None:
     for kind, look in LOOKS.items():
         points = study[study["kind"] == kind]
         shade = {} if kind == LOST else {"c": points["score"].astype(float), "cmap": scale.cmap, "norm": scale.norm}
+        shared: dict[str, Any] = {"linewidths": 0.8, "rasterized": len(study) > style.MANY_POINTS}
         if len(points):
-            axes.scatter(points["x"], points["y"], label=kind, linewidths=0.8, **shade, **look)
+            axes.scatter(points["x"], points["y"], label=kind, **shared, **shade, **look)
     style.value_axis(axes, study["x"].min(), study["x"].max())
     style.value_axis(axes, study["y"].min(), study["y"].max(), "y")
     axes.set_xlabel(study["x_axis"].iloc[0])

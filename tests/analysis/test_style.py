@@ -59,3 +59,11 @@ def test_a_legend_makes_the_figure_higher_and_never_wider():
     assert figure.get_figheight() > 2.4
     assert figure.legends[0].get_window_extent().width <= figure.bbox.width
     assert len(figure.legends) == 1
+
+
+@pytest.mark.parametrize("ends", [(850, 1420), (4, 16), (4, 256), (0.5, 50), (256, 12000), (1, 1), (-1, 3)])
+def test_an_axis_of_values_has_two_to_seven_ticks_whatever_its_ends(ends):
+    axes = Figure().subplots()
+    style.value_axis(axes, *ends)
+    low, high = axes.get_xlim()
+    assert 2 <= len([tick for tick in axes.get_xticks() if low <= tick <= high]) <= 7
