@@ -74,7 +74,7 @@ def value_axis(axes: Axes, low: float, high: float, along: Literal["x", "y"] = "
     low, high = (low / 1.3, high * 1.3) if high > low else (low / 2.5, high * 2.5)
     limits(low, high)
     decades = high / low
-    steps = (1.0, 2.0, 5.0) if decades < 60 else (1.0, 3.0) if decades < 5000 else (1.0,)
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if decades < 60 else (1.0, 3.0) if decades < 5000 else (1.0,)
     steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 5 else steps
     axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\u2009")))
