@@ -7,6 +7,7 @@ from pathlib import Path
 
 import made_up_study as made_up
 import pytest
+from planted_inspections import inspected
 
 from analysis import listing, report
 from analysis.answers import sentences
@@ -15,6 +16,7 @@ from analysis.study_folders import load
 from analysis.tables import comparison
 from study.nouns.errors import InputError
 from study.nouns.overrides import override
+from study.nouns.records import StudyFiles
 
 VOID = {"meta", "img", "br"}
 
@@ -65,6 +67,8 @@ def test_the_report_holds_every_table_and_figure(written):
 def test_a_report_of_everything_holds_every_table_and_figure(tmp_path):
     asked = made_up.whole()
     written = made_up.write(tmp_path, asked, made_up.records(asked), importances=made_up.IMPORTANCES)
+    for key, inspection in inspected(load([written])).items():
+        inspection.write(StudyFiles(tmp_path, asked.name).inspection_json(key))
     folder = report.write([written]).parent
     for kind, parts, ends in (
         ("tables", listing.tables(), (".csv", ".md", ".tex")),
@@ -84,8 +88,9 @@ def test_what_has_nothing_to_show_is_left_out_and_named_in_one_line_at_the_end(w
     ]  # fmt: skip
     (line,) = re.findall(r"<p.*Left out.*</p>", page)
     assert re.findall(r"<span[^>]*>(.*?)</span>", line) == [
-        "How the methods compare", "How small the detectors get", "The front of the search",
-        "Results and gain at every size", "Gain of each method", "Importance of the searched values",
+        "How the methods compare", "How small the detectors get", "Detections on a scene", "False positives",
+        "The front of the search", "Results and gain at every size", "Gain of each method", "Importance on a scene",
+        "Objects found by distance and points", "Importance of the searched values", "Points per voxel",
         "Which searched values mattered",
     ]  # fmt: skip
     assert page.index(line) > page.index("<h2>Where this comes from")
@@ -160,9 +165,9 @@ def test_a_name_of_no_table_or_figure_is_refused_with_the_one_that_is_meant(stud
 
 def test_the_page_names_what_makes_each_item_again_and_where_its_numbers_come_from(study_folder):
     text = re.sub(r"<[^>]+>", "", report.write([study_folder]).read_text())
-    assert text.count("Made by python run_study.py report results/quickstart --only ") == 6
+    assert text.count("Made by python run_study.py report results/quickstart --only ") == 9
     assert "--only training_curves" in text
-    assert text.count("From 21 finished runs of quickstart on simulated data, seeds 0 and 1, commit 0123abc.") == 6
+    assert text.count("From 21 finished runs of quickstart on simulated data, seeds 0 and 1, commit 0123abc.") == 9
 
 
 def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):
