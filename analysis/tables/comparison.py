@@ -49,10 +49,11 @@ def summarize(results: Results) -> pd.DataFrame:
 def caption(summary: pd.DataFrame) -> str:
     """How to read the table, and how many runs are missing."""
     tuned = summary["tuning_runs"].gt(0).any()
+    apart = summary["chosen_on"].max()
+    where = f"a part ({apart:.0%}) of the training split that they left out" if apart else "the results' own frames"
     choice = (
-        "Weights were chosen on the same validation split as the results, in runs on a seed of their own that count "
-        "for nothing else; × default is the weight against the method's own, of the student the learning rate against "
-        "its own. "
+        f"Weights were chosen on {where}, in runs on seeds of their own that count for nothing else; × default is the "
+        "weight against the method's own, of the student the learning rate against its own. "
     )
     costs = (
         "Times and peak memory are relative to that student's by itself: of the run alone, and of its part here, where "
@@ -93,7 +94,10 @@ def _weight(variant: pd.DataFrame, results: Results) -> dict[str, float]:
     tries = results.runs[(results.runs["role"] == "tuning") & (results.runs["label"] == first["label"])]
     tries = tries[tries["study"] == first["study"]]
     done = int(tries["status"].isin(("finished", "pruned")).sum())
-    return {"weight": weight, "weight_ratio": weight / start, "tuning_runs": done, "tuning_missing": len(tries) - done}
+    return {
+        "weight": weight, "weight_ratio": weight / start, "tuning_runs": done, "tuning_missing": len(tries) - done,
+        "chosen_on": spec.choose_on if spec else 0.0,
+    }  # fmt: skip
 
 
 def _chosen(row: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What the comparison, the gains and the compression say of made-up runs whose answers are known."""
 
 import math
+from dataclasses import replace
 
 import made_up_study as made_up
 import pytest
@@ -63,6 +64,13 @@ def test_the_tuned_weight_stands_beside_its_default_and_its_tries(whole):
     assert (row["weight"], row["weight_ratio"], row["tuning_runs"], row["tuning_missing"]) == (0.5, 0.5, 2, 1)
     texts = comparison.present(comparison.summarize(whole)).set_index("Row").loc["fitnet"].iloc[0]
     assert texts[["Weight", "× default", "Tuning runs"]].tolist() == ["0.5", "0.5", "2 of 3"]
+
+
+def test_the_caption_says_on_which_frames_weights_were_chosen(whole):
+    assert "chosen on the results' own frames" in comparison.caption(comparison.summarize(whole))
+    apart = replace(whole, specs=tuple(spec.model_copy(update={"choose_on": 0.1}) for spec in whole.specs))
+    said = comparison.caption(comparison.summarize(apart))
+    assert "chosen on a part (10%) of the training split that they left out" in said
 
 
 def tuned_student(rate: float | None):
