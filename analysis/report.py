@@ -52,7 +52,7 @@ def write(study_folders: list[Path], into: Path | None = None) -> Path:
     """Write the report of one or more studies.
 
     Args:
-        study_folders: folders that hold study.json and records/.
+        study_folders: folders that hold study.json and plan.json.
         into: where the report goes; by default `report/` in the only study, or beside several.
 
     Returns:
@@ -88,7 +88,8 @@ def items(results: Results, folder: Path, names: Iterable[str]) -> list[Path]:
             _table(tables[name], name, results, folder)
         else:
             _figure(figures[name], name, results, folder)
-        written += sorted((folder / ("tables" if name in tables else "figures")).glob(f"{name}.*"))
+        where = folder / ("tables" if name in tables else "figures")
+        written += sorted([*where.glob(f"{name}.*"), *where.glob(f"{name}_column.pdf")])
     return written
 
 

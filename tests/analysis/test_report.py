@@ -151,9 +151,10 @@ def test_a_damaged_record_is_named_on_the_page(study_folder):
 
 
 def test_tables_and_figures_are_made_again_one_by_one(study_folder, tmp_path):
-    written = report.items(load([study_folder]), tmp_path / "report", ["failures", "gains", "search"])
+    written = report.items(load([study_folder]), tmp_path / "report", ["failures", "gains", "training_curves"])
     assert [path.name for path in written] == [
-        "failures.csv", "failures.md", "failures.tex", "search.csv", "search.md", "search.tex",
+        "failures.csv", "failures.md", "failures.tex",
+        "training_curves.csv", "training_curves.pdf", "training_curves.png", "training_curves_column.pdf",
     ]  # fmt: skip
     assert not (tmp_path / "report" / "index.html").exists()
 
