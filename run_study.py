@@ -235,6 +235,18 @@ app.command()(status.status)
 app.command()(stop.stop)
 
 
+@app.command()
+def doctor(
+    address: Address = "local", data: Data = None, results: Results = Path("results"), as_json: Json = False
+) -> None:
+    """Check this machine, and with an address every node: devices, operators, versions, results, clock, memory."""
+    from study.command_line.doctor import tell
+    from study.driver.examining import examine
+    from trainables.training.probing import probe
+
+    tell(examine(probe, address, data, results), as_json)
+
+
 def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | None, seeds: str | None) -> StudySpec:
     from study import named_studies
     from trainables import datasets
