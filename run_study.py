@@ -15,7 +15,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.command_line import printing
+from study.command_line import printing, status, stop
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
 from study.nouns.config import TrialConfig
@@ -229,6 +229,22 @@ def prepare(
     print(data_set.report(into or directory, options, compare))
     if picture is not None:
         print(f"picture: {data_set.draw(into or directory, picture)}")
+
+
+app.command()(status.status)
+app.command()(stop.stop)
+
+
+@app.command()
+def doctor(
+    address: Address = "local", data: Data = None, results: Results = Path("results"), as_json: Json = False
+) -> None:
+    """Check this machine, and with an address every node: devices, operators, versions, results, clock, memory."""
+    from study.command_line.doctor import tell
+    from study.driver.examining import examine
+    from trainables.training.probing import probe
+
+    tell(examine(probe, address, data, results), as_json)
 
 
 def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | None, seeds: str | None) -> StudySpec:

@@ -27,6 +27,7 @@ from study.driver.live_table import LiveTable
 from study.driver.no_run_without_record import RETRIES, Clock, Guard, TimeIsUpError, recorded
 from study.driver.progress import Progress
 from study.driver.scheduling import Cohorts, Ended, Room, kind_of
+from study.driver.stopping import HeldAtEpochs, StopAskedError, Stopping
 from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
@@ -73,6 +74,7 @@ def launch(
     with only_driver(files), ExitStack() as ray:
         state.read()
         check(state.spec, state.plan(), files, resume)
+        files.stop.unlink(missing_ok=True)  # what stopped an earlier launch does not stop this one
         known = files.read_study() is not None
         if known:
             state.begin(say)
@@ -131,13 +133,17 @@ class _Loop:
             places=lambda: room.places("student"),
         )  # fmt: skip
         table = LiveTable(self.state, progress, Console(), self.say)
+        stopping = Stopping(self.files, self.say)
+        guards = [Guard(clock, self.watch, self.say), stopping]
         try:
             with table.shown():
-                self._tune(planner, room, [Guard(clock, self.watch, self.say)], [progress, table])
+                self._tune(planner, room, stopping, guards, [progress, table])
         except KeyboardInterrupt:
             return "interrupted"
         except TimeIsUpError:
             return f"the limit of budget.hours={self.budget.hours:g} is reached, all launches counted"
+        except StopAskedError:
+            return "`run_study.py stop` asked for it"
         except NodesLostError as lost:
             return str(lost)
         finally:
@@ -146,12 +152,15 @@ class _Loop:
         self.say(progress.summary())
         return planner.stopped
 
-    def _tune(self, planner: Planner, room: Room, guards: list[Callback], shown: list[Callback]) -> None:
+    def _tune(
+        self, planner: Planner, room: Room, stopping: Stopping, guards: list[Callback], shown: list[Callback]
+    ) -> None:
         needs_of = partial(_placed, self.needs)
         tuner = tune.Tuner(
             tune.with_resources(recorded(self.state.offered.trainable), needs_of),
             tune_config=tune.TuneConfig(
-                search_alg=Cohorts(planner, room),
+                search_alg=Cohorts(planner, room, stopping),
+                scheduler=HeldAtEpochs(stopping),
                 num_samples=-1,
                 reuse_actors=True,  # a worker pays its heavy imports once, not once per cohort
                 trial_dirname_creator=_folder,

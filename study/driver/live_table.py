@@ -3,7 +3,6 @@
 It is drawn anew whenever a run starts, is validated or ends; what is printed meanwhile goes above it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partialmethod
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.driver.progress import Progress, never_raises
+from study.planning.standing import counted, row_of
 from study.planning.study_state import StudyState
 
 MOST = 20
@@ -70,15 +70,10 @@ class LiveTable(Callback):
         rows, plan = Table(box=None, padding=(0, 2, 0, 0)), self.state.plan()
         for heading in ("row", "done", "running", "planned", "failed", "epochs"):
             rows.add_column(heading, justify="left" if heading in ("row", "epochs") else "right", no_wrap=True)
-        planned = Counter(_name(run.role, run.label) for run in plan.runs)
-        planned += Counter({_name(promise.role, promise.label): promise.runs for promise in plan.unasked()})
-        ended = {name: Counter[str]() for name in planned}
-        for run in plan.runs:
-            if run.final and (status := self.state.files.status(run.config.key)):
-                ended[_name(run.role, run.label)][status] += 1
+        planned, ended = counted(plan, self.state.files.status)
         under_way: dict[str, list[str]] = {}
         for one, part in self.progress.running:
-            under_way.setdefault(_name(one.role, one.label), []).append(f"seed {one.config.seed} {part:.0%}")
+            under_way.setdefault(row_of(one.role, one.label), []).append(f"seed {one.config.seed} {part:.0%}")
         order = sorted(planned, key=lambda name: (name not in under_way, ended[name].total() >= planned[name]))
         shown = [name for name in planned if name in order[:MOST]]
         for name in shown:
@@ -97,7 +92,3 @@ class LiveTable(Callback):
         left = f", about {progress.left} left" if progress.left else ""
         notes.append(f"{progress.done} of {progress.total} runs done{left}")
         return [Text(note) for note in notes]
-
-
-def _name(role: str, label: str) -> str:
-    return f"tuning of {label}" if role == "tuning" else label

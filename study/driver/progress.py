@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from study.nouns.assignment import Assignment, compose
 from study.nouns.config import TrialConfig
 from study.nouns.parameters import Called
+from study.planning.standing import duration
 
 Names = Callable[[TrialConfig], Mapping[str, Called]]
 """How people call the values of a run, by dotted key."""
@@ -229,11 +230,3 @@ def _rate(rate: float | None) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words short enough for a line: `41 s`, `5 min`, `2 h 10 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from study.driver import cluster
+from study.driver.stopping import Stopping
 from study.nouns.assignment import carry, compose
 from study.planning.planner import Kind, Planner
 
@@ -59,9 +60,9 @@ def _take(nodes: list[Resources], wanted: Resources) -> bool:
 class Cohorts(Searcher):
     """What Tune asks for its next trial: a cohort's config, None for nothing now, FINISHED at the end."""
 
-    def __init__(self, planner: Planner, room: Room) -> None:
+    def __init__(self, planner: Planner, room: Room, stopping: Stopping) -> None:
         super().__init__()
-        self.planner, self.room = planner, room
+        self.planner, self.room, self.stopping = planner, room, stopping
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune stores its searcher; the records say all that a new launch needs."""
@@ -69,6 +70,8 @@ class Cohorts(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Runs to start now, if any."""
+        if self.stopping.asked:
+            return None
         assigned = self.planner.next(self.room.free)
         if not assigned:
             return Searcher.FINISHED if self.planner.over else None

@@ -107,6 +107,8 @@ class StudyFiles:
         self.journal = self.root / "optuna.journal"
         self.tune = self.root / "tune"
         self.spent_json = self.root / "spent.json"
+        self.stop = self.root / ".stop"
+        """Where it lies, the study's driver ends after the epochs under way."""
         self.importances_json = self.root / "importances.json"
         self.data = self.results / "data"
         self.runs = self.results / "runs"

@@ -7,6 +7,8 @@ same study, and other content of the same root is another one.
 
 import fcntl
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,30 +20,40 @@ from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 
 LOCK = ".driver"
+LOOKED_AT_S = 0.5
+"""Who looks whether a driver is alive (study/planning/standing.py) holds the lock for a moment."""
 
 
 @contextmanager
 def only_driver(files: StudyFiles) -> Iterator[None]:
     """Hold the study for this process; the system lets go of it even when the process is killed.
 
+    The lock's file says who holds it, for machines that do not see the lock; who leaves in peace empties it.
     A folder that is still empty at the end is removed: a study that was refused leaves nothing behind.
 
     Raises:
         InputError: another process is running this study.
     """
-    lock = files.root / LOCK
+    lock, give_up = files.root / LOCK, time.monotonic() + LOOKED_AT_S
     while True:
         files.root.mkdir(parents=True, exist_ok=True)
-        with lock.open("w") as held:
+        with lock.open("a") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if time.monotonic() < give_up:
+                    time.sleep(LOOKED_AT_S / 10)
+                    continue
                 raise InputError(f"{files.root}: another process is running this study") from None
             if not lock.exists() or lock.stat().st_ino != os.fstat(held.fileno()).st_ino:
                 continue  # it was removed by the driver that held it
+            held.truncate(0)
+            held.write(f"{socket.gethostname()} {os.getpid()}\n")
+            held.flush()
             try:
                 yield
             finally:
+                held.truncate(0)
                 if list(files.root.iterdir()) == [lock]:
                     lock.unlink()
                     files.root.rmdir()
