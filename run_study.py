@@ -15,7 +15,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.command_line import printing
+from study.command_line import printing, showing
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
 from study.nouns.config import TrialConfig
@@ -150,6 +150,9 @@ def inspect(
 
     inspecting.inspect(records, files, lambda *found: print(printing.inspected(*found)), frame)
     print(f"figures: run_study.py report {folder}")
+
+
+app.command()(showing.show)
 
 
 @app.command(name="list")
