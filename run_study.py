@@ -15,7 +15,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.command_line import printing, showing
+from study.command_line import cleaning, printing, showing
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
 from study.nouns.config import TrialConfig
@@ -153,6 +153,7 @@ def inspect(
 
 
 app.command()(showing.show)
+app.command()(cleaning.clean)
 
 
 @app.command(name="list")

@@ -14,10 +14,7 @@ from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.run_in_words import differences, tail
 from study.nouns.sizes import size_of, spelled
 from study.planning.one_run import FoundRun, find
-from study.planning.studies_below import of_folder, studies_below
-
-NO_STUDY = "none"
-"""Runs that no plan names are looked up under this name; nothing is written below it."""
+from study.planning.studies_below import EVERY, of_folder, studies_below
 
 
 def show(
@@ -33,7 +30,7 @@ def show(
     if len(named) == 2:
         found = find([of_folder(Path(named[0]))], named[1])
     else:
-        found = find(studies_below(results), named[0], StudyFiles(results, NO_STUDY))
+        found = find(studies_below(results), named[0], StudyFiles(results, EVERY))
     print(json.dumps(document(found), indent=1) if as_json else "\n".join(lines(found)))
 
 

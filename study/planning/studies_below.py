@@ -6,6 +6,9 @@ from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
 from study.nouns.spec import refused_name
 
+EVERY = "every-study"
+"""In place of a study's name, where runs are meant that no study need ask for; nothing is written below it."""
+
 
 def of_folder(folder: Path) -> StudyFiles:
     """The study of a folder.
