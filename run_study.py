@@ -15,15 +15,16 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.command_line import cleaning, printing, showing
+from study.command_line import cleaning, planning, printing, showing
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
-from study.nouns.config import TrialConfig
+from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
 from study.nouns.promised import PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning.offered import Offered
 
 app = typer.Typer(
     add_completion=False,
@@ -51,16 +52,12 @@ def run(
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Run a study on Ray and write its report."""
-    from trainables.datasets import ready
-
-    spec = _study(study, set_, ready.given(data, simulated), name, seeds)
-    from study.planning.offered import Offered
+    spec, offered = _asked(study, set_, data, simulated, name, seeds)
     from study.planning.plan import part_of
     from study.planning.preview import as_document, preview
     from study.planning.study_state import StudyState
-    from trainables import run as one_run
+    from trainables.datasets import ready
 
-    offered = Offered(*(getattr(one_run, name) for name in Offered._fields))
     files = StudyFiles(results, spec.name)
     only = [label.strip() for label in rows.split(",")] if rows else []
     part = part_of(spec, only)
@@ -193,7 +190,6 @@ def complexity(
 ) -> None:
     """What every detector and compression costs here, beside the paper's GFLOPs and parameters."""
     from analysis import cost_table
-    from study.nouns.config import DetectorConfig
     from trainables import detectors as families
     from trainables.costs import measuring as costs
 
@@ -233,6 +229,26 @@ def prepare(
     print(data_set.report(into or directory, options, compare))
     if picture is not None:
         print(f"picture: {data_set.draw(into or directory, picture)}")
+
+
+def _asked(
+    study: str, changes: list[str], data: Path | None, simulated: bool, name: str | None, seeds: str | None
+) -> tuple[StudySpec, Offered]:
+    from trainables.datasets import ready
+
+    spec = _study(study, changes, ready.given(data, simulated), name, seeds)
+    from trainables import run as one_run  # which takes a while: what is wrong was said before
+
+    return spec, Offered(*(getattr(one_run, name) for name in Offered._fields))
+
+
+def _parameters_m(detector: DetectorConfig, teacher: bool) -> float:
+    from trainables.costs.measuring import parameters_m
+
+    return parameters_m(detector, teacher)
+
+
+app.command()(planning.plan_of(_asked, _parameters_m))
 
 
 def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | None, seeds: str | None) -> StudySpec:
