@@ -18,7 +18,7 @@ import typer
 from study.command_line import cleaning, planning, printing, showing
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
-from study.nouns.config import DetectorConfig, TrialConfig
+from study.nouns.config import TrialConfig
 from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
 from study.nouns.promised import PlannedRun
@@ -52,7 +52,7 @@ def run(
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Run a study on Ray and write its report."""
-    spec, offered = _asked(study, set_, data, simulated, name, seeds)
+    spec, offered, _ = _asked(study, set_, data, simulated, name, seeds)
     from study.planning.plan import part_of
     from study.planning.preview import as_document, preview
     from study.planning.study_state import StudyState
@@ -190,6 +190,7 @@ def complexity(
 ) -> None:
     """What every detector and compression costs here, beside the paper's GFLOPs and parameters."""
     from analysis import cost_table
+    from study.nouns.config import DetectorConfig
     from trainables import detectors as families
     from trainables.costs import measuring as costs
 
@@ -233,22 +234,17 @@ def prepare(
 
 def _asked(
     study: str, changes: list[str], data: Path | None, simulated: bool, name: str | None, seeds: str | None
-) -> tuple[StudySpec, Offered]:
+) -> tuple[StudySpec, Offered, planning.Parameters]:
     from trainables.datasets import ready
 
     spec = _study(study, changes, ready.given(data, simulated), name, seeds)
     from trainables import run as one_run  # which takes a while: what is wrong was said before
-
-    return spec, Offered(*(getattr(one_run, name) for name in Offered._fields))
-
-
-def _parameters_m(detector: DetectorConfig, teacher: bool) -> float:
     from trainables.costs.measuring import parameters_m
 
-    return parameters_m(detector, teacher)
+    return spec, Offered(*(getattr(one_run, name) for name in Offered._fields)), parameters_m
 
 
-app.command()(planning.plan_of(_asked, _parameters_m))
+app.command()(planning.plan_of(_asked))
 
 
 def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | None, seeds: str | None) -> StudySpec:

@@ -12,15 +12,15 @@ from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 from study.planning.offered import Offered
 
+Parameters = Callable[[DetectorConfig, bool], float]
+"""Millions of parameters of a detector, as student or (true) as teacher."""
 
-def plan_of(
-    asked: Callable[..., tuple[StudySpec, Offered]], parameters: Callable[[DetectorConfig, bool], float]
-) -> Callable[..., None]:
+
+def plan_of(asked: Callable[..., tuple[StudySpec, Offered, Parameters]]) -> Callable[..., None]:
     """The command, which knows no trainables.
 
     Args:
         asked: the study that options ask for, and what the trainables know.
-        parameters: millions of them, of a detector as student or (true) as teacher.
     """
 
     def plan(
@@ -40,7 +40,7 @@ def plan_of(
         from study.planning.preview import preview
         from study.planning.study_state import StudyState
 
-        spec, offered = asked(study, set_, data, simulated, name, seeds)
+        spec, offered, parameters = asked(study, set_, data, simulated, name, seeds)
         only = [label.strip() for label in rows.split(",")] if rows else []
         files = StudyFiles(results, spec.name)
         list(preview(spec, offered, only))  # refuses what cannot be run
