@@ -87,7 +87,8 @@ class Measured:
         self.bytes: dict[str, list[int]] = {}
         self.devices: dict[str, set[str]] = {}
         for path in sorted(files.runs.glob("*/record.json")):
-            if record := files.finished(path.parent.name):
+            record = files.record(path.parent.name)  # read once: there are many
+            if record is not None and record.status == "finished" and files.checkpoint(record.key).exists():
                 self._add(record, files)
 
     def _add(self, record: RunRecord, files: StudyFiles) -> None:
