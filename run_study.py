@@ -15,7 +15,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.command_line import printing, status, stop
+from study.command_line import cleaning, planning, printing, showing, status, stop
+from study.command_line.asking import study_of
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
 from study.nouns.config import TrialConfig
@@ -24,6 +25,7 @@ from study.nouns.overrides import override, parse
 from study.nouns.promised import PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
+from study.planning.offered import Offered
 
 app = typer.Typer(
     add_completion=False,
@@ -51,16 +53,12 @@ def run(
     accept_weak_teacher: AcceptWeak = False,
 ) -> None:
     """Run a study on Ray and write its report."""
-    from trainables.datasets import ready
-
-    spec = _study(study, set_, ready.given(data, simulated), name, seeds)
-    from study.planning.offered import Offered
+    spec, offered, _ = _asked(study, set_, data, simulated, name, seeds)
     from study.planning.plan import part_of
     from study.planning.preview import as_document, preview
     from study.planning.study_state import StudyState
-    from trainables import run as one_run
+    from trainables.datasets import ready
 
-    offered = Offered(*(getattr(one_run, name) for name in Offered._fields))
     files = StudyFiles(results, spec.name)
     only = [label.strip() for label in rows.split(",")] if rows else []
     part = part_of(spec, only)
@@ -150,6 +148,10 @@ def inspect(
 
     inspecting.inspect(records, files, lambda *found: print(printing.inspected(*found)), frame)
     print(f"figures: run_study.py report {folder}")
+
+
+app.command()(showing.show)
+app.command()(cleaning.clean)
 
 
 @app.command(name="list")
@@ -247,29 +249,21 @@ def doctor(
     tell(examine(probe, address, data, results), as_json)
 
 
-def _study(study: str, changes: list[str], dataset: dict[str, Any], name: str | None, seeds: str | None) -> StudySpec:
-    from study import named_studies
+def _asked(
+    study: str, changes: list[str], data: Path | None, simulated: bool, name: str | None, seeds: str | None
+) -> tuple[StudySpec, Offered, planning.Parameters]:
     from trainables import datasets
+    from trainables.datasets import ready
 
-    spec = named_studies.get(study)
-    overrides: dict[str, Any] = {f"base.{key}": value for key, value in dataset.items()}
-    if dataset.get("dataset.name") == spec.base.dataset.name:
-        del overrides["base.dataset.options"]  # the study's own fit
-    if name is not None:
-        overrides["name"] = name
-    if seeds is not None:
-        try:
-            overrides["seeds"] = [int(seed) for seed in seeds.split(",")]
-        except ValueError:
-            raise InputError(f"--seeds expects whole numbers like 0,1,2, got {seeds!r}") from None
-    spec = override(spec, {**overrides, **dict(map(parse, changes))})
-    asked = spec.base.dataset
-    if asked.root is None and not datasets.load(asked.name).made:
-        raise InputError(
-            f"the study {spec.name} asks for {asked.name}: give its root with --data DIR (made ready by "
-            f"`run_study.py prepare {asked.name} DIR`), or say --simulated to train on simulated scans"
-        )
-    return spec
+    given = ready.given(data, simulated)
+    spec = study_of(study, changes, given, name, seeds, lambda name: datasets.load(name).made)
+    from trainables import run as one_run  # which takes a while: what is wrong was said before
+    from trainables.costs.measuring import parameters_m
+
+    return spec, Offered(*(getattr(one_run, name) for name in Offered._fields)), parameters_m
+
+
+app.command()(planning.plan_of(_asked))
 
 
 def main() -> NoReturn:

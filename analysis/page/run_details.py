@@ -4,10 +4,8 @@ Records are read again, one at a time, and only of as many runs as a page can ca
 """
 
 import html
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,11 +16,11 @@ from analysis.results import Results
 from analysis.wording import capital, count, number, short, with_unit
 from study.nouns.metrics import Metric
 from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.run_in_words import differences, flat, said, tail
 from study.nouns.spec import StudySpec
 
 TITLE = "Every run in detail"
 MOST_RUNS = 200
-LOG_LINES, LOG_BYTES = 25, 20_000
 _FIRST = ("failed", "teacher", "row", "confirmation")
 """Status and roles of the runs that are shown first, where not all are."""
 
@@ -61,14 +59,17 @@ def _run(row: str, record: RunRecord, spec: StudySpec, metric: Metric, files: St
     head = f"<b>{html.escape(row)}</b><span>seed {record.config.seed}</span><span{kind}>{record.status}</span>"
     head += f"<span>{html.escape(result)}</span>" if result else ""
     body = page.note(record.error, True) if record.error else ""
-    body += "<h3>What differs from the base run</h3>\n" + page.definitions(_differences(record, spec))
+    body += "<h3>What differs from the base run</h3>\n" + page.definitions(
+        differences(record.config, record.label, spec)
+    )
     curves = "".join(curve(title, points) for title, points in _curves(record, metric))
     body += f'<h3>Training</h3>\n<div class="curves">{curves}</div>\n' if curves else ""
     if record.metrics:
         body += _results(record)
     body += "<h3>What it took</h3>\n" + page.definitions(_facts(record, folder))
-    body += page.folded("Config, as --set takes it", "\n".join(f"{key}={_said(v)}" for key, v in _flat(record).items()))
-    if log := _tail(folder / "train.log"):
+    values = flat(record.config.model_dump(mode="json"))
+    body += page.folded("Config, as --set takes it", "\n".join(f"{key}={said(v)}" for key, v in values.items()))
+    if log := tail(folder / "train.log"):
         body += page.folded(f"The last {count(log.count(chr(10)) + 1, 'line')} of its log", log)
     return f'<details class="run" id="run-{record.key}"><summary>{head}</summary>\n{body}</details>\n'
 
@@ -85,23 +86,6 @@ def _results(record: RunRecord) -> str:
     return f"<h3>{html.escape(with_unit('Results', shared))}</h3>\n{pairs}"
 
 
-def _differences(record: RunRecord, spec: StudySpec) -> list[tuple[str, str]]:
-    """Dotted key and value, with the base's; of another method all that it takes, of the base's own what was set."""
-    base, own = flat(spec.base.model_dump(mode="json")), _flat(record)
-    if not record.config.distills:  # what it would ask of a teacher is nobody's
-        own = {key: value for key, value in own.items() if not key.startswith("teacher.")}
-    point = next((point for point in spec.points if point.label == record.label), None)
-    told = set(point.set) if point else set()
-    another = record.config.method != spec.base.method
-    found = [("seed", str(record.config.seed))]
-    for key, value in own.items():
-        if key in base and base[key] != value and key != "seed":
-            found.append((key, f"{_said(value)} (base: {_said(base[key])})"))
-        elif key not in base and (key in told or (another and key.startswith("parameters."))):
-            found.append((key, _said(value)))
-    return found
-
-
 def _curves(record: RunRecord, metric: Metric) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     yield "loss, mean of epoch", [(e.epoch, e.losses["loss"]) for e in record.epochs if "loss" in e.losses]
     yield metric.title, [(e.epoch, e.metrics[metric.name]) for e in record.epochs if metric.name in e.metrics]
@@ -116,29 +100,3 @@ def _facts(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
     machine = ", ".join(filter(None, (record.host, record.device)))
     yield from ((name, value) for name, value in (("Machine", machine), ("Started", record.started)) if value)
     yield from ((name, short(value)) for name, value in record.facts.items())
-
-
-def _flat(record: RunRecord) -> dict[str, Any]:
-    return flat(record.config.model_dump(mode="json"))
-
-
-def flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by their dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return found
-
-
-def _said(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _tail(log: Path) -> str:
-    """The last lines of a run's log; empty where there is none."""
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(line[:300] for line in lines[-LOG_LINES:])

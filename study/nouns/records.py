@@ -31,6 +31,7 @@ from study.nouns.spec import StudySpec, refused_name
 
 SCHEMA_VERSION = 1
 RESERVED_BYTES = 2**18
+LATEST = "latest.pth"
 Status = Literal["finished", "failed", "pruned"]
 """Pruned: a run that tried values was behind others and ended before its last epoch; its metrics are from there."""
 
@@ -122,6 +123,10 @@ class StudyFiles:
     def checkpoint(self, key: str) -> Path:
         """The trained detector of a finished run, a plain mmdet3d checkpoint."""
         return self.run(key) / "detector.pth"
+
+    def latest(self, key: str) -> Path:
+        """The checkpoint that a run on its way continues from."""
+        return self.run(key) / LATEST
 
     def record_json(self, key: str) -> Path:
         """Where the record of a run lies."""

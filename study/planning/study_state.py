@@ -103,6 +103,12 @@ class StudyState:
         return rows if self.is_part else [*rows, *self.confirmed]
 
     @property
+    def further(self) -> list[PlannedRun]:
+        """Rows on the seeds that claims may still ask for."""
+        planned = {run.config.key for run in self.points}
+        return [run for run in self._every if run.config.key not in planned]
+
+    @property
     def tuned(self) -> list[Tuning]:
         """The tuning of the rows that this launch runs."""
         return [tuning for tuning in self.tunings if self._is_asked(tuning.row.label)]

@@ -38,7 +38,7 @@ def train_once(
     left, waits = list(assigned), set[str]()
     while left:
         with ExitStack() as locks:
-            mine = [one for one in left if locks.enter_context(_held(one.files.run(one.config.key)))]
+            mine = [one for one in left if locks.enter_context(held(one.files.run(one.config.key)))]
             over = {one.config.key: record for one in left if (record := one.files.ended(one.config.key)) is not None}
             done = {*over, *(one.config.key for one in mine)}
             for one in left:
@@ -55,17 +55,29 @@ def train_once(
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[bool]:
+def held(folder: Path) -> Iterator[bool]:
     """Whether this process holds the run of a folder now."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
-        held = _taken(lock)
+        mine = _taken(lock)
         os.listdir(folder)  # a network disk then asks its server what is new
         try:
-            yield held
+            yield mine
         finally:
-            if held:
+            if mine:
                 fcntl.flock(lock, fcntl.LOCK_UN)  # processes that load data may have inherited it
+
+
+def is_held(folder: Path) -> bool:
+    """Whether some process holds the run of a folder now. Nothing is written."""
+    try:
+        with (folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _taken(lock: IO[str]) -> bool:

@@ -12,6 +12,7 @@ from analysis.results import Results
 from analysis.study_folders import load
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
+from study.nouns.run_in_words import LOG_LINES
 
 
 def text_of(results: Results, key: str) -> str:
@@ -50,7 +51,7 @@ def test_an_error_and_the_end_of_the_log_are_shown_as_text(study_folder, files):
     assert "loss is not finite at step 12 (&lt;nan&gt; &amp; so on)" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<script>" not in text
-    assert f"The last {run_details.LOG_LINES} lines of its log" in text
+    assert f"The last {LOG_LINES} lines of its log" in text
 
 
 def test_results_and_the_whole_config_are_told(study_folder):

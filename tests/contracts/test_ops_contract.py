@@ -19,7 +19,10 @@ from trainables import ops
 
 PLUMBING = {"setup", "tiles"}  # they serve operators; they are none
 # Plain torch; their own tests compare them with references.
-TENSOR_CODE = {"grouping", "neighbors", "pillar_features", "sparse_convolution", "sync_batch_norm"}
+TENSOR_CODE = {
+    "anchors", "gathered", "grouping", "neighbors", "pillar_canvas", "pillar_features", "sparse_convolution",
+    "sync_batch_norm",
+}  # fmt: skip
 
 
 def bev_boxes(generator, size):

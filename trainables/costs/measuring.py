@@ -105,6 +105,13 @@ def measure(config: DetectorConfig, *, teacher: bool, scan: Scan, repeats: int =
 
 
 @cache
+def parameters_m(config: DetectorConfig, teacher: bool) -> float:
+    """Millions of trainable parameters of a detector."""
+    with _silent():
+        return parameter_count(_built(config, teacher)) / 1e6
+
+
+@cache
 def gflops(config: DetectorConfig, dataset: str, root: Path, *, teacher: bool) -> float:
     """Billions of multiply-adds of a detector, untrained, on the first validation scan of a data set's root."""
     with _silent():

@@ -3,13 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
+from other_processes import training
 from toy_study import resolve, toy
 
 from study.nouns.assignment import Assignment
@@ -18,17 +16,6 @@ from study.planning import trained_once
 from study.planning.missing import assign
 from study.planning.plan import expand
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-HOLDER = """
-import sys, time
-from pathlib import Path
-from study.planning.trained_once import _held
-
-with _held(Path(sys.argv[1])) as held:
-    print(held, flush=True)
-    sys.stdin.readline()
-"""
-
 
 @pytest.fixture
 def assigned(tmp_path, monkeypatch) -> list[Assignment]:
@@ -36,17 +23,9 @@ def assigned(tmp_path, monkeypatch) -> list[Assignment]:
     return [assign(run, StudyFiles(tmp_path, "toy")) for run in expand(toy(), resolve)[:2]]
 
 
-@contextmanager
-def held_elsewhere(one: Assignment) -> Iterator[subprocess.Popen[str]]:
+def held_elsewhere(one: Assignment) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process that trains a run, until it is told to stop."""
-    command = [sys.executable, "-c", HOLDER, str(one.files.run(one.config.key))]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "True\n"
-        try:
-            yield process
-        finally:
-            process.kill()
+    return training(one.files, one.config.key)
 
 
 def keep(one: Assignment) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from study.nouns.frozen import Frozen
-from study.nouns.records import EpochRecord
+from study.nouns.records import LATEST, EpochRecord
 from trainables.training.checkpoints.whole import save
 from trainables.training.clipping import GradientTally
 
@@ -28,7 +28,7 @@ class SoFar(Frozen):
 
 def latest(folder: Path) -> Path:
     """Where a run keeps its newest checkpoint."""
-    return folder / "latest.pth"
+    return folder / LATEST
 
 
 def load(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,52 @@
+"""Processes of their own that hold a run, or a study as its driver does, until they are told to stop."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from study.nouns.records import StudyFiles
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TRAINS = """
+import sys
+from pathlib import Path
+from study.planning.trained_once import held
+
+with held(Path(sys.argv[1])) as mine:
+    print(mine, flush=True)
+    sys.stdin.readline()
+"""
+DRIVES = """
+import sys
+from pathlib import Path
+from study.nouns.records import StudyFiles
+from study.planning.same_study import only_driver
+
+with only_driver(StudyFiles(Path(sys.argv[1]), sys.argv[2])):
+    print(True, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def _process(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def training(files: StudyFiles, key: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A process that trains a run."""
+    return _process(TRAINS, str(files.run(key)))
+
+
+def driving(files: StudyFiles) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A process that runs a study."""
+    return _process(DRIVES, str(files.results), files.study)
