@@ -23,7 +23,11 @@ COPY Makefile ./
 COPY requirements requirements
 RUN make gpu JOBS=${JOBS}
 
+RUN .venv/bin/python -m pip install --no-cache-dir --no-deps -r requirements/dashboard.lock
+
 COPY . .
 RUN make setup
+# KubeRay and deploy/compose.yaml start nodes with `ray`, and studies with `python`.
+ENV PATH=/app/.venv/bin:$PATH
 ENTRYPOINT [".venv/bin/python", "run_study.py"]
 CMD ["--help"]

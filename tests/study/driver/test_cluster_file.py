@@ -55,6 +55,11 @@ def test_every_node_switches_usage_statistics_off():
     assert all("RAY_USAGE_STATS_ENABLED=0" in start and "--disable-usage-stats" in start for start in starts)
 
 
+def test_workers_are_spot_machines_and_the_head_is_not():
+    types = yaml.safe_load(TEXT)["available_node_types"]
+    assert {name for name, kind in types.items() if "InstanceMarketOptions" in kind["node_config"]} == {"gpu_worker"}
+
+
 def starting(*, head: bool) -> str:
     """The command with which the file starts Ray on the head node, or on a worker."""
     commands = yaml.safe_load(TEXT)["head_start_ray_commands" if head else "worker_start_ray_commands"]
