@@ -25,6 +25,7 @@ Every figure of a report that the studies {studies} fill, at the width of a page
 that the report gives it. The runs are short ones on simulated scans and say nothing about KITTI. This page is made by
 
     python run_study.py run quickstart
+    python run_study.py inspect results/quickstart
     python run_study.py run docs/gallery/study.yaml --simulated
     python -m tests.gallery results/quickstart results/gallery
 

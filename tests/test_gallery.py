@@ -1,12 +1,14 @@
 """The gallery is made by its command, and shows what lies beside it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from analysis import listing
 from analysis.results import tidy
 from tests import gallery
 from tests.analysis import made_up_study as made_up
+from tests.analysis.planted_inspections import inspected
 
 LARGEST = 60_000
 
@@ -16,6 +18,7 @@ def test_the_command_draws_every_figure_that_the_runs_fill_in_small_files(tmp_pa
     kept = made_up.records(asked)
     bare = tidy((made_up.spec(points=()),), [])
     full = tidy((asked,), kept, made_up.planned(asked), importances={asked.name: made_up.IMPORTANCES})
+    full = replace(full, inspected=inspected(full))
     assert gallery.write([bare, full], tmp_path) == []
     page = (tmp_path / "gallery.md").read_text()
     assert re.findall(r"\(gallery/(\w+)\.png\)", page) == list(listing.figures())
