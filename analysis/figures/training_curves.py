@@ -7,10 +7,12 @@ added, so their sum is what distillation asked for.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from analysis import style
 from analysis.results import Results
@@ -127,10 +129,17 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, looks: dict[str, tuple[str, str
         color, marker = looks[str(row)]
         runs = of_row[of_row["kind"] == "run"]
         if runs["key"].nunique() > 1:
-            for _, run in runs.groupby("key"):
-                axes.plot(run["epoch"], run["value"], color=color, linewidth=0.5, alpha=0.55)
+            axes.plot(*_with_gaps(runs), color=color, linewidth=0.5, alpha=0.55)
         mean = of_row[of_row["kind"] == "mean"].sort_values("epoch")
         look: dict[str, Any] = {"marker": marker, "markersize": 4, "markevery": max(1, len(mean) // 8)}
         axes.plot(mean["epoch"], mean["value"], color=color, linewidth=1.4, label=row, **look)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
+
+
+def _with_gaps(runs: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Epochs and values of runs one after another, apart by a NaN: one line is drawn much faster than hundreds."""
+    ordered = runs.sort_values(["key", "epoch"])
+    starts = np.flatnonzero(ordered["key"].ne(ordered["key"].shift()))[1:]
+    epochs, values = (np.insert(ordered[name].to_numpy(float), starts, np.nan) for name in ("epoch", "value"))
+    return epochs, values
