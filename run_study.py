@@ -25,7 +25,7 @@ from study.nouns.overrides import override, parse
 from study.nouns.promised import PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
-from study.planning.offered import Offered
+from study.planning.offered import Offered, Parameters
 
 app = typer.Typer(
     add_completion=False,
@@ -251,7 +251,7 @@ def doctor(
 
 def _asked(
     study: str, changes: list[str], data: Path | None, simulated: bool, name: str | None, seeds: str | None
-) -> tuple[StudySpec, Offered, planning.Parameters]:
+) -> tuple[StudySpec, Offered, Parameters]:
     from trainables import datasets
     from trainables.datasets import ready
 

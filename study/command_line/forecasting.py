@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from study.nouns.records import StudyFiles
 from study.nouns.sizes import spelled
 from study.nouns.spec import StudySpec
-from study.planning.forecast import Forecast, Group, Parameters, forecast
+from study.planning.forecast import Forecast, Group, forecast
+from study.planning.offered import Parameters
 from study.planning.study_state import StudyState
 
 UNKNOWN = "not known"

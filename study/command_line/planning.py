@@ -7,13 +7,9 @@ from typing import Annotated
 import typer
 
 from study.command_line.options import Data, Json, Results, Set, Simulated
-from study.nouns.config import DetectorConfig
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
-from study.planning.offered import Offered
-
-Parameters = Callable[[DetectorConfig, bool], float]
-"""Millions of parameters of a detector, as student or (true) as teacher."""
+from study.planning.offered import Offered, Parameters
 
 
 def plan_of(asked: Callable[..., tuple[StudySpec, Offered, Parameters]]) -> Callable[..., None]:

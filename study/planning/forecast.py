@@ -5,18 +5,19 @@ no record tells is not guessed.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from statistics import median
 
 from study.evidence.power import power_of
 from study.evidence.told import told
 from study.nouns.claims import Claim, leveled
-from study.nouns.config import DetectorConfig, TrialConfig
+from study.nouns.config import TrialConfig
 from study.nouns.frozen import Frozen
 from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.sizes import size_of
+from study.planning.offered import Parameters
 from study.planning.same_study import check
 from study.planning.study_state import StudyState
 
@@ -26,9 +27,6 @@ CHECKPOINT_WEIGHTS = 3
 OTHER_FILES = 50_000
 """Bytes of a record, a detector's config and a log, where no earlier run tells."""
 OVER = ("finished", "pruned")
-
-Parameters = Callable[[DetectorConfig, bool], float]
-"""Millions of parameters of a detector, as student or (true) as teacher."""
 
 
 class Group(Frozen):

@@ -43,6 +43,8 @@ def _finished(files: StudyFiles, key: str) -> RunRecord:
         return record
     record = files.record(key)
     why = "has not ended yet" if record is None else f"failed: {record.error}"
+    if record is not None and record.status == "pruned":
+        why = f"was pruned after {len(record.epochs)} of {record.config.training.epochs} epochs"
     if record is not None and record.status == "finished":
         why = f"has lost its detector: {files.checkpoint(key)} does not exist"
     raise InputError(f"the run {key} {why}; only finished runs are inspected")

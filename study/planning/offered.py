@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from study.nouns.config import TrialConfig
+from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called, Range
 
 Resolve = Callable[[TrialConfig], TrialConfig]
 """Fills in what only the trainables know: defaults of a method's parameters, digests of data and checkpoints."""
+
+Parameters = Callable[[DetectorConfig, bool], float]
+"""Millions of parameters of a detector, as student or (true) as teacher."""
 
 
 class Offered(NamedTuple):

@@ -96,10 +96,10 @@ class Search:
         self.study, self.left, self.runs = study, _left(study, promised.runs), dict(known)
         self._asked, self._goals, self._files, self._promised, self._search = asked, goals, files, promised, search
         self._open: dict[str, list[optuna.Trial]] = {}
-        self._came_by: dict[str, RunRecord] = {}
-        """The records of what it suggested, finished or pruned, by key."""
-        for key in known:
-            self._look(key)
+        self._before: dict[str, RunRecord] = {}
+        """Where it prunes, the records by which further runs are measured, by key."""
+        for key in known if search.prune is not None else ():
+            self._answer(key)
         self._is_cold = search.warm_start
 
     @property
@@ -160,22 +160,25 @@ class Search:
 
         Of runs that it did not suggest only results are told, and they only where the search starts warm.
         """
-        self._look(key)
+        answer = self._answer(key)
         waiting = self._open.pop(key, [])
         for trial in waiting:
-            tell(self.study, trial, self._came_by.get(key), self._goals)
+            tell(self.study, trial, answer, self._goals)
         if self._search.warm_start and not waiting and (record := self._files.finished(key)) is not None:
             self._tell(record)
 
-    def _look(self, key: str) -> None:
-        """Keep the record of a suggestion that has come to its end, or as far as it was let."""
+    def _answer(self, key: str) -> RunRecord | None:
+        """The record of a suggestion that has come to its end, or as far as it was let."""
         record = self._files.ended(key) if key in self.runs else None
-        if record is not None and record.status in ANSWERS:
-            self._came_by[key] = record
+        if record is None or record.status not in ANSWERS:
+            return None
+        if self._search.prune is not None:
+            self._before[key] = record
+        return record
 
     def _bars(self) -> tuple[Bar, ...]:
         """Where a run that is assigned now may end early."""
-        return bars(self._search.prune, self._goals.objectives[0], list(self._came_by.values()))
+        return bars(self._search.prune, self._goals.objectives[0], list(self._before.values()))
 
     def _tell(self, record: RunRecord) -> None:
         """A run of the study that Optuna did not suggest and could have."""

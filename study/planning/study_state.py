@@ -74,6 +74,8 @@ class StudyState:
         self._suggested = {run.config.key: run for run in before.runs if run.role == "search"}
         self.confirmed = [run for run in before.runs if run.role == "confirmation"]
         """The search's best on further seeds, once it is over."""
+        self._has_confirmed = False
+        """Whether this launch has looked for it: that reads the records of the whole search."""
         tuned = [PlannedRun(role="tuning", label=row.label, config=row.base) for row in self.rows]
         asked = [*self._every, *tuned, *self.searched]
         self.metric = metric_of(self.spec, [run.config for run in asked], offered)
@@ -171,13 +173,15 @@ class StudyState:
 
     def confirm(self) -> bool:
         """Once the search is over, plan its best run on the seeds that confirm it. Returns whether that is news."""
-        if self.search is None or self.goals is None or not self.search.over:
+        if self._has_confirmed or self.search is None or self.goals is None or not self.search.over:
             return False
+        self._has_confirmed = True
         known = {run.config.key for run in self.confirmed}
         found = confirming.confirmations(self.spec, self.goals, map(self.files.finished, self.search.runs))
         new = [run for run in found if run.config.key not in known]
-        self.confirmed += new
-        self._lay_out()
+        if new:
+            self.confirmed += new
+            self._lay_out()
         return bool(new)
 
     def assign(self, run: PlannedRun) -> Assignment:

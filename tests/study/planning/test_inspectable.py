@@ -57,3 +57,10 @@ def test_a_run_that_is_unknown_unfinished_or_lost_is_refused_in_one_line(files):
 def test_a_beginning_that_several_keys_share_is_refused(files):
     with pytest.raises(InputError, match="begins the keys of"):
         chosen(files, [""])
+
+
+def test_a_pruned_run_is_refused_with_how_far_it_came(files):
+    (student, _) = chosen(files, ["student"])
+    files.write(student.model_copy(update={"status": "pruned", "epochs": student.epochs[:1]}))
+    with pytest.raises(InputError, match=f"was pruned after 1 of {student.config.training.epochs} epochs"):
+        chosen(files, [student.key])
