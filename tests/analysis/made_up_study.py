@@ -255,3 +255,21 @@ def _epochs(config: TrialConfig, score: float, epochs: int) -> tuple[EpochRecord
         step = 0.1 if config.distills else 0.08
         kept.append(EpochRecord(epoch=epoch, losses=losses, metrics=metrics, seconds=6.5, step_seconds=step))
     return tuple(kept)
+
+
+def with_detectors(results: Path, size: int = 0) -> StudyFiles:
+    """The study without its search, as it lies on a disk; its finished runs have detectors of so many bytes."""
+    asked = spec(search=None)
+    kept = records(asked, search=0)
+    write(results, asked, kept)
+    files = StudyFiles(results, asked.name)
+    for one in kept:
+        if one.status == "finished":
+            files.checkpoint(one.key).write_bytes(bytes(size))
+    return files
+
+
+def key_of(files: StudyFiles, label: str, seed: int) -> str:
+    """The key of a row's run."""
+    runs = files.read_plan().runs
+    return next(run.config.key for run in runs if run.label == label and run.config.seed == seed)

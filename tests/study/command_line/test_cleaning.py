@@ -21,28 +21,18 @@ def scratch(files: StudyFiles) -> Path:
 @pytest.fixture
 def files(tmp_path) -> StudyFiles:
     """A study with all that may go: it failed, was retried and pruned, and finished runs have kept a checkpoint."""
-    asked = made_up.spec(search=None)
-    kept = made_up.records(asked, search=0)
-    made_up.write(tmp_path, asked, kept)
-    files = StudyFiles(tmp_path, asked.name)
-    for record in kept:
+    files = made_up.with_detectors(tmp_path, size=2000)
+    for record in files.all():
         files.latest(record.key).write_bytes(bytes(3000))
-        if record.status == "finished":
-            files.checkpoint(record.key).write_bytes(bytes(2000))
     scratch(files)
-    student = key_of(files, "student", 0)
+    student = made_up.key_of(files, "student", 0)
     files.write(files.record(student).model_copy(update={"status": "failed", "error": "boom"}))
     files.retry(student)
     files.record_json(student).write_text("{")
     files.set_unreadable_aside([student])
-    pruned = key_of(files, "student", 1)
+    pruned = made_up.key_of(files, "student", 1)
     files.write(files.record(pruned).model_copy(update={"status": "pruned"}))
     return files
-
-
-def key_of(files: StudyFiles, label: str, seed: int) -> str:
-    runs = files.read_plan().runs
-    return next(run.config.key for run in runs if run.label == label and run.config.seed == seed)
 
 
 def everything(files: StudyFiles) -> set[str]:
@@ -64,10 +54,10 @@ def test_what_may_go_is_listed_with_its_size_and_nothing_is_deleted(files):
     before = everything(files)
     text = cleaned(str(files.root))
     assert f"5.0 kB  {files.tune}  (Tune's scratch)" in text
-    assert f"{files.run(key_of(files, 'student', 0)) / 'retried'}  (records of failed tries)" in text
-    assert f"{files.run(key_of(files, 'student', 0)) / 'unreadable'}  (records that could not be read)" in text
-    assert f"3.0 kB  {files.latest(key_of(files, 'student', 1))}  (checkpoint of a pruned run)" in text
-    assert f"{files.latest(key_of(files, 'LD + RL', 1))}  (checkpoint of a finished run)" in text
+    assert f"{files.run(made_up.key_of(files, 'student', 0)) / 'retried'}  (records of failed tries)" in text
+    assert f"{files.run(made_up.key_of(files, 'student', 0)) / 'unreadable'}  (records that could not be read)" in text
+    assert f"3.0 kB  {files.latest(made_up.key_of(files, 'student', 1))}  (checkpoint of a pruned run)" in text
+    assert f"{files.latest(made_up.key_of(files, 'LD + RL', 1))}  (checkpoint of a finished run)" in text
     assert "nothing was deleted: --yes deletes them" in text
     assert everything(files) == before
 
@@ -81,14 +71,14 @@ def test_with_yes_it_goes_and_what_a_run_or_a_study_needs_stays(files):
     gone = before - everything(files)
     others = [path for path in gone if not {"latest.pth", "retried", "unreadable", "tune"} & set(Path(path).parts)]
     assert not others
-    open_, failed = key_of(files, "student", 0), key_of(files, "LD", 1)
+    open_, failed = made_up.key_of(files, "student", 0), made_up.key_of(files, "LD", 1)
     assert files.latest(open_).exists(), "an open run goes on from it"
     assert files.latest(failed).exists(), "a retry goes on from it"
     assert cleaned(str(files.root), "--yes") == "nothing to delete\n"
 
 
 def test_a_finished_run_whose_detector_is_lost_keeps_its_checkpoint(files):
-    key = key_of(files, "LD + RL", 0)
+    key = made_up.key_of(files, "LD + RL", 0)
     files.checkpoint(key).unlink()
     cleaned(str(files.root), "--yes")
     assert files.latest(key).exists()
@@ -114,26 +104,26 @@ def test_runs_that_a_study_under_way_shares_stay_when_another_is_cleaned(files):
         cleaned(str(files.root), "--yes")
     assert not files.tune.exists()
     assert other.tune.exists()
-    assert files.latest(key_of(files, "student", 1)).exists()
-    assert not files.latest(key_of(files, "LD + RL", 1)).exists()
+    assert files.latest(made_up.key_of(files, "student", 1)).exists()
+    assert not files.latest(made_up.key_of(files, "LD + RL", 1)).exists()
     cleaned(str(files.root), "--yes")
-    assert not files.latest(key_of(files, "student", 1)).exists()
+    assert not files.latest(made_up.key_of(files, "student", 1)).exists()
     assert other.tune.exists(), "only the study that is named is cleaned"
 
 
 def test_nothing_goes_of_a_run_that_another_process_holds_nor_the_scratch_of_its_study(files):
-    key = key_of(files, "student", 1)
+    key = made_up.key_of(files, "student", 1)
     with training(files, key):
         cleaned("--results", str(files.results), "--yes")
     assert files.latest(key).exists()
     assert files.tune.exists()
-    assert not files.latest(key_of(files, "LD + RL", 1)).exists()
+    assert not files.latest(made_up.key_of(files, "LD + RL", 1)).exists()
 
 
 def test_a_run_that_was_taken_up_since_it_was_listed_is_left_alone(files):
     with no_driver([files]) as held:
         found = {one.path: one for one in removable([files], held)}
-    pruned, finished = (key_of(files, *run) for run in (("student", 1), ("LD + RL", 1)))
+    pruned, finished = (made_up.key_of(files, *run) for run in (("student", 1), ("LD + RL", 1)))
     with training(files, pruned):
         assert not found[files.latest(pruned)].remove()
     files.go_on(pruned)
@@ -143,7 +133,7 @@ def test_a_run_that_was_taken_up_since_it_was_listed_is_left_alone(files):
 
 
 def test_all_results_include_runs_that_no_study_plans(files):
-    key = key_of(files, "LD + RL", 1)
+    key = made_up.key_of(files, "LD + RL", 1)
     files.plan_json.unlink()
     assert str(files.latest(key)) not in cleaned(str(files.root))
     assert str(files.latest(key)) in cleaned("--results", str(files.results))
@@ -152,7 +142,7 @@ def test_all_results_include_runs_that_no_study_plans(files):
 def test_a_link_to_a_folder_elsewhere_is_not_followed(files, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "precious").touch()
-    (files.run(key_of(files, "LD", 0)) / "retried").symlink_to(elsewhere)
+    (files.run(made_up.key_of(files, "LD", 0)) / "retried").symlink_to(elsewhere)
     cleaned(str(files.root), "--yes")
     assert (elsewhere / "precious").exists()
 

@@ -13,19 +13,7 @@ from tests.command_line import here
 @pytest.fixture
 def files(tmp_path) -> StudyFiles:
     """A study whose row LD failed on its last seed; every finished run has a detector."""
-    asked = made_up.spec(search=None)
-    kept = made_up.records(asked, search=0)
-    made_up.write(tmp_path, asked, kept)
-    files = StudyFiles(tmp_path, asked.name)
-    for record in kept:
-        if record.status == "finished":
-            files.checkpoint(record.key).write_bytes(bytes(1_300_000))
-    return files
-
-
-def key_of(files: StudyFiles, label: str, seed: int) -> str:
-    runs = files.read_plan().runs
-    return next(run.config.key for run in runs if run.label == label and run.config.seed == seed)
+    return made_up.with_detectors(tmp_path, size=1_300_000)
 
 
 def shown(files: StudyFiles, *named: str) -> str:
@@ -35,7 +23,7 @@ def shown(files: StudyFiles, *named: str) -> str:
 
 
 def test_a_finished_run_is_told_with_its_differences_results_cost_files_and_log(files):
-    key = key_of(files, "student", 1)
+    key = made_up.key_of(files, "student", 1)
     (files.run(key) / "train.log").write_text("first line\nlast line\n")
     text = shown(files, str(files.root), key[:6])
     record = files.record(key)
@@ -51,24 +39,24 @@ def test_a_finished_run_is_told_with_its_differences_results_cost_files_and_log(
 
 
 def test_without_a_study_the_run_is_looked_for_below_the_results(files):
-    key = key_of(files, "LD", 0)
+    key = made_up.key_of(files, "LD", 0)
     assert shown(files, key) == shown(files, str(files.root), key)
 
 
 def test_a_run_that_no_plan_names_any_more_is_told_from_its_record(files):
-    key = key_of(files, "LD", 0)
+    key = made_up.key_of(files, "LD", 0)
     files.plan_json.unlink()
     assert f"{key}  LD (row), seed 0" in shown(files, key)
 
 
 def test_a_failed_run_is_told_with_its_error(files):
-    text = shown(files, key_of(files, "LD", 1))
+    text = shown(files, made_up.key_of(files, "LD", 1))
     assert "state    failed" in text
     assert "error    RuntimeError" in text
 
 
 def test_a_run_that_is_open_says_how_far_it_is(files):
-    key = key_of(files, "student", 0)
+    key = made_up.key_of(files, "student", 0)
     files.record_json(key).unlink()
     with training(files, key):
         assert "under way" in shown(files, key)
@@ -85,7 +73,7 @@ def test_a_run_that_is_open_says_how_far_it_is(files):
 
 
 def test_records_that_are_no_use_are_told_apart(files):
-    key = key_of(files, "student", 0)
+    key = made_up.key_of(files, "student", 0)
     files.checkpoint(key).unlink()
     assert "its detector is lost" in shown(files, key)
     files.record_json(key).write_text("{")
@@ -93,7 +81,7 @@ def test_records_that_are_no_use_are_told_apart(files):
 
 
 def test_json_prints_the_record_as_its_study_calls_it_and_what_is_planned_where_there_is_none(files):
-    key = key_of(files, "student", 0)
+    key = made_up.key_of(files, "student", 0)
     document = json.loads(shown(files, key, "--json"))
     assert document == {**files.record(key).model_dump(mode="json"), "state": "finished"}
     files.record_json(key).unlink()
@@ -103,7 +91,7 @@ def test_json_prints_the_record_as_its_study_calls_it_and_what_is_planned_where_
 
 def test_what_is_no_run_is_refused_in_one_line(files):
     for named, says in [
-        (["student"], f"the runs of the row 'student' have the keys {key_of(files, 'student', 0)}"),
+        (["student"], f"the runs of the row 'student' have the keys {made_up.key_of(files, 'student', 0)}"),
         (["zzz"], "no run has a key that begins with 'zzz'"),
         ([""], "begins the keys of"),
         (["a", "b", "c"], "got 3 arguments"),

@@ -12,14 +12,7 @@ from tests.analysis.planted_inspections import planted
 @pytest.fixture
 def files(tmp_path) -> StudyFiles:
     """A study whose row LD failed on its last seed; every finished run has a detector."""
-    asked = made_up.spec(search=None)
-    kept = made_up.records(asked, search=0)
-    made_up.write(tmp_path, asked, kept)
-    files = StudyFiles(tmp_path, asked.name)
-    for record in kept:
-        if record.status == "finished":
-            files.checkpoint(record.key).write_bytes(b"")
-    return files
+    return made_up.with_detectors(tmp_path)
 
 
 def test_a_label_stands_for_all_finished_seeds_of_the_row(files):
