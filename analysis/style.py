@@ -6,7 +6,7 @@ data give equal bytes: no dates, fixed identifiers.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +108,26 @@ def panels(figure: Figure, heights: Sequence[float], each: float) -> list[Axes]:
     for axes in grid[count:]:
         axes.remove()
     return grid[:count]
+
+
+def by_study(
+    summary: pd.DataFrame, width: float, each: float, height: Callable[[pd.DataFrame], float]
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A figure with a panel for each study, named where there are several.
+
+    Args:
+        summary: rows with a column `study`.
+        width: of the figure, in inches.
+        each: least width of a panel, in inches.
+        height: of the panel of a study's rows, in inches.
+    """
+    studies = [study for _, study in summary.groupby("study", sort=False)]
+    figure = Figure(figsize=(width, 1), layout="constrained")
+    drawn_on = panels(figure, list(map(height, studies)), each)
+    for axes, study in zip(drawn_on, studies, strict=True):
+        if len(studies) > 1:
+            axes.set_title(study["study"].iloc[0], loc="left")
+    return figure, list(zip(drawn_on, studies, strict=True))
 
 
 def legend_below(figure: Figure, columns: int, order: list[str] | None = None) -> None:

@@ -60,13 +60,10 @@ def caption(summary: pd.DataFrame) -> str:
 
 def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     """One panel per study."""
-    studies = list(summary["study"].unique())
     with style.applied():
-        figure = Figure(figsize=(width, 1), layout="constrained")
-        for name, axes in zip(studies, style.panels(figure, [2.6] * len(studies), width), strict=True):
-            _draw_panel(axes, summary[summary["study"] == name])
-            if len(studies) > 1:
-                axes.set_title(name, loc="left")
+        figure, panels = style.by_study(summary, width, width, lambda study: 2.6)
+        for axes, study in panels:
+            _draw_panel(axes, study)
         style.legend_below(figure, 3)
     return figure
 

@@ -61,13 +61,10 @@ def caption(summary: pd.DataFrame) -> str:
 
 def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     """One panel per study."""
-    studies = list(summary["study"].unique())
     with style.applied():
-        figure = Figure(figsize=(width, 1), layout="constrained")
-        for name, axes in zip(studies, style.panels(figure, [2.3] * len(studies), 3.2), strict=True):
-            _draw_panel(axes, summary[summary["study"] == name])
-            if len(studies) > 1:
-                axes.set_title(name, loc="left")
+        figure, panels = style.by_study(summary, width, 3.2, lambda study: 2.3)
+        for axes, study in panels:
+            _draw_panel(axes, study)
         style.legend_below(figure, 4)
     return figure
 

@@ -25,14 +25,10 @@ def caption(summary: pd.DataFrame) -> str:
 
 def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     """One panel per study, the most important value at the top."""
-    studies = [study.reset_index(drop=True) for _, study in summary.groupby("study", sort=False)]
-    heights = [max(1.4, 0.7 + 0.22 * len(study)) for study in studies]
     with style.applied():
-        figure = Figure(figsize=(width, 1), layout="constrained")
-        for study, axes in zip(studies, style.panels(figure, heights, 3.2), strict=True):
-            _draw_panel(axes, study)
-            if len(studies) > 1:
-                axes.set_title(study["study"].iloc[0], loc="left")
+        figure, panels = style.by_study(summary, width, 3.2, lambda study: max(1.4, 0.7 + 0.22 * len(study)))
+        for axes, study in panels:
+            _draw_panel(axes, study.reset_index(drop=True))
         style.legend_below(figure, 2)
     return figure
 

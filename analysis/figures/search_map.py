@@ -63,13 +63,10 @@ def caption(summary: pd.DataFrame) -> str:
 
 def draw(summary: pd.DataFrame, width: float = style.PAGE_WIDTH) -> Figure:
     """One panel per study, each with a scale of its own."""
-    studies = [study for _, study in summary.groupby("study", sort=False)]
     with style.applied():
-        figure = Figure(figsize=(width, 1), layout="constrained")
-        for study, axes in zip(studies, style.panels(figure, [2.7] * len(studies), 3.2), strict=True):
+        figure, panels = style.by_study(summary, width, 3.2, lambda study: 2.7)
+        for axes, study in panels:
             _draw_panel(figure, axes, study)
-            if len(studies) > 1:
-                axes.set_title(study["study"].iloc[0], loc="left")
         style.legend_below(figure, 3, list(LOOKS))
     return figure
 
