@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test test-all lint setup setup-test learning others gpu clean
+.PHONY: help study test test-all lint setup setup-test computing waiting gpu clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -31,16 +31,16 @@ study: setup ## set-up, then the default study and its report: results/quickstar
 
 test: ## set-up with torch-cluster compiled (some minutes), then the tests but the long ones
 	@$(MAKE) --no-print-directory --jobs=2 setup-test
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going learning others
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going computing waiting
 
 test-all: ## the same with the long tests
 	@$(MAKE) --no-print-directory test MARKED='-m "long or not long"'
 
 # Two halves side by side, each with a summary of its own: one computes, the other mostly waits for Ray and its processes.
-LEARNING := tests/trainables tests/contracts
-learning: TESTS := $(LEARNING)
-others: TESTS := tests $(LEARNING:%=--ignore=%)
-learning others:
+COMPUTING := tests/trainables tests/contracts tests/analysis
+computing: TESTS := $(COMPUTING)
+waiting: TESTS := tests $(COMPUTING:%=--ignore=%)
+computing waiting:
 	REQUIRE_TORCH_CLUSTER=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(TESTS) $(MARKED)
 
 lint: $(VENV)/dev.stamp ## ruff and mypy

@@ -64,17 +64,17 @@ END
 
 # run_study ARGUMENT...: until it ends, or the time of the job does.
 run_study() {
-    local status=0 out_of_time=
+    local status=0
     "$python" run_study.py run "$@" --address "$head:$port" --resume &
-    local study=$!
-    trap 'out_of_time=yes; kill -TERM "$study"' USR1
-    trap 'kill -TERM "$study"' TERM
+    study=$!
+    [[ -z $signaled ]] || kill -TERM "$study"
     wait "$study" || status=$?
-    if kill -0 "$study" 2> /dev/null; then # a signal ended the wait, not the study
-        status=0
-        wait "$study" || status=$?
+    if [[ $signaled ]]; then # it may have been a signal that ended the wait; 127: no, the study is over and was waited for
+        local again=0
+        wait "$study" || again=$?
+        [[ $again == 127 ]] || status=$again
     fi
-    if [[ $out_of_time ]]; then
+    if [[ $signaled == out_of_time ]]; then
         echo "slurm.sh: the time of the job is up; it is queued again and goes on with what is missing"
         scontrol requeue "$SLURM_JOB_ID"
     fi
@@ -84,5 +84,9 @@ run_study() {
 head=${HEAD_ADDRESS:-$(hostname -I | cut -d ' ' -f 1)}
 mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT
+# Before anything is started: a signal that comes while Ray starts ends the study as soon as there is one.
+study='' signaled=''
+trap 'signaled=out_of_time; [[ -z $study ]] || kill -TERM "$study"' USR1
+trap 'signaled=${signaled:-ended}; [[ -z $study ]] || kill -TERM "$study"' TERM
 start_ray "${hosts[@]}"
 run_study "$@"
