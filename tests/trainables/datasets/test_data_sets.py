@@ -22,7 +22,8 @@ from trainables.datasets.kitti import root as kitti
 REPOSITORY = Path(__file__).resolve().parents[3]
 OWN = ("trainables/datasets/kitti/", "trainables/datasets/simulated/", "tests/")
 NAMES_IT = {
-    "study/named_studies.py": "the paper's own studies are of KITTI, with mmdet3d's schedules for it",
+    "study/kitti_studies.py": "the paper's own studies, with mmdet3d's schedules",
+    "study/named_studies.py": "the list of studies names the files that they stand in",
     "analysis/": "the paper's printed numbers are of KITTI",
     "trainables/detectors/pointpillars.py": "mmdet3d's config file",
     "trainables/detectors/pointrcnn.py": "mmdet3d's config file",
