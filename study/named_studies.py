@@ -22,11 +22,13 @@ from study.kitti_studies import (
 from study.nouns.errors import InputError, unknown_name
 from study.nouns.overrides import validated
 from study.nouns.spec import StudySpec
+from study.nuscenes_studies import nuscenes, quick_nuscenes, rdd
 
 STUDIES: dict[str, Callable[[], StudySpec]] = {
     study.__name__: study
     for study in (
-        quickstart, quick_search, quick_comparison, ablation, sensitivity, search, comparison, compression
+        quickstart, quick_search, quick_comparison, quick_nuscenes, ablation, sensitivity, search, comparison,
+        compression, nuscenes, rdd,
     )
 }  # fmt: skip
 
