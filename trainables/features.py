@@ -104,7 +104,8 @@ class Predictions:
     codes: Tensor
     """B x A x code size: boxes as the head encodes them."""
     decode: Callable[[int, Tensor], Tensor]
-    """(scan, M indices of anchors) -> M x 7 boxes: center x, y, z, length, width, height in m, yaw in rad."""
+    """(scan, M indices of anchors) -> M x 7 boxes: center x, y, z, length, width, height in m, yaw in rad; M x 9 where
+    the head sees how objects move: the velocity along x and y in m/s."""
     directions: Tensor | None = None
     """B x A x 2 logits of the heading's half circle; None where the head has none."""
     half_circle: float = 0.0
@@ -113,6 +114,12 @@ class Predictions:
     """Which column of the codes is an angle in rad, known up to half a turn; None where none is."""
     assign: Callable[["Batch"], Tensor] = NOT_READ
     """A batch with ground truth -> B x A, int64: the class that the head learns there, -1 nothing, -2 left out."""
+    foreground: Callable[["Batch"], Tensor] | None = None
+    """A batch with ground truth -> B x A: how near an anchor is to an object's center, 1 on it, 0 far from any (the
+    heatmaps' targets); None where anchors overlap objects instead."""
+    at_a_place: int = 1
+    """Anchors that stand at one place, one after the other. Of heads that find centers: one for each group of
+    classes, which has logits of its own classes alone (-20 for the others)."""
 
 
 @dataclass(frozen=True)

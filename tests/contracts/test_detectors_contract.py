@@ -8,7 +8,7 @@ import torch
 
 from study.nouns.config import DetectorConfig, TrialConfig
 from study.nouns.errors import InputError
-from tests.trainables.small_detectors import SMALL, prepared, scans, small, with_few_boxes
+from tests.trainables.small_detectors import SMALL, head_of, moving, prepared, scans, small, with_few_boxes
 from trainables import detectors
 from trainables.features import Batch, Features, Map
 from trainables.training.building import build_detector
@@ -166,15 +166,15 @@ def test_batch_norms_weight_and_bias_are_those_of_the_features_before_the_relu(f
 def test_decoded_boxes_are_those_that_the_detector_itself_decodes(family):
     network = build(family)
     torch.manual_seed(0)
-    head = network.rpn_head if hasattr(network, "rpn_head") else network.bbox_head
+    head = head_of(network)
     for parameter in head.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     batch = batch_of(network, family, [900])  # mmdet3d's PointRCNN predicts one scan at a time
     decoded = []
     own = head.bbox_coder.decode
 
-    def listen(*args):
-        decoded.append(own(*args))
+    def listen(*args, **kwargs):
+        decoded.append(own(*args, **kwargs))
         return decoded[-1]
 
     head.bbox_coder.decode = listen
@@ -183,9 +183,15 @@ def test_decoded_boxes_are_those_that_the_detector_itself_decodes(family):
     assert decoded
     predictions = read(network, family, batch).predictions
     every = predictions.decode(0, torch.arange(predictions.codes.shape[1]))
-    theirs = decoded[0]
-    if hasattr(network, "bbox_head"):  # anchor boxes of mmdet3d stand on their bottom
-        theirs = torch.cat([theirs[:, :2], theirs[:, 2:3] + theirs[:, 5:6] / 2, theirs[:, 3:7]], dim=1)
+    assert every.shape[1] == (9 if moving(family) else 7)
+    if predictions.foreground is not None:  # centers are decoded together, and cut off below a score
+        theirs = torch.cat([scan["bboxes"] for task in decoded for scan in task])
+    elif hasattr(head, "prior_generator"):  # anchor boxes of mmdet3d stand on their bottom; each level is decoded alone
+        theirs = torch.cat(decoded)
+        theirs = torch.cat([theirs[:, :2], theirs[:, 2:3] + theirs[:, 5:6] / 2, theirs[:, 3:]], dim=1)
+    else:
+        theirs = decoded[0]
+    assert len(theirs)
     distance = torch.cdist(theirs.double(), every.double()).amin(1)
     assert distance.max() < 1e-3
 
@@ -197,7 +203,7 @@ def test_a_decoded_box_has_a_gradient(family):
     features, _ = Reader(network, spec, ("predictions",)).features_and_losses(batch, batch)
     features.predictions.decode(1, torch.tensor([0, 3])).sum().backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
-    assert features.predictions.decode(0, torch.tensor([], dtype=torch.long)).shape == (0, 7)
+    assert features.predictions.decode(0, torch.tensor([], dtype=torch.long)).shape == (0, 9 if moving(family) else 7)
 
 
 def test_what_the_head_learns_at_every_anchor_or_point_follows_from_the_objects(family):
@@ -214,13 +220,40 @@ def test_what_the_head_learns_at_every_anchor_or_point_follows_from_the_objects(
     assert learned.shape == features.predictions.logits.shape[:2]
     assert {-1, 2} <= set(learned.unique().tolist()) <= {-2, -1, 0, 2}
     boxes, labels = batch.objects(0)  # still there, although mmdet3d's losses and assigners have used them
-    places = places.repeat_interleave(learned.shape[1] // len(places), dim=0)
+    places = places_of_anchors(features, family)
     near = [
         torch.cdist(places[learned[0] == label][:, :2], box[None, :2]) for box, label in zip(boxes, labels, strict=True)
     ]
     assert all(away.max() < 2 for away in near if len(away))
     empty = Batch(batch.inputs, scans(family, [900, 700], objects=False)["data_samples"])
     assert (features.predictions.assign(empty) == -1).all()
+
+
+def places_of_anchors(features: Features, family: str) -> torch.Tensor:
+    """Where every anchor stands: level by level, each with cells of twice the edge; at a place one after the other."""
+    read, wanted = features.neck, features.predictions.logits.shape[1]
+    levels = [read.position[0]]
+    while sum(map(len, levels)) * features.predictions.at_a_place < wanted:
+        height, width = (size // 2 ** (len(levels) - 1) for size in read.values.shape[2:])
+        finer = levels[-1].view(height // 2, 2, width // 2, 2, 3)
+        levels.append(finer.mean((1, 3)).flatten(0, 1))
+    places = torch.cat(levels).repeat_interleave(features.predictions.at_a_place, dim=0)
+    assert len(places) == wanted
+    return places
+
+
+def test_heads_that_find_centers_say_how_near_every_cell_is_to_one(family):
+    network = build(family)
+    batch = batch_of(network, family)
+    features, _ = Reader(network, detectors.load(family), ("predictions", "neck")).features_and_losses(batch, batch)
+    if features.predictions.foreground is None:
+        return
+    near, learned = features.predictions.foreground(batch), features.predictions.assign(batch)
+    assert near.shape == learned.shape
+    assert torch.equal(near == 1, learned >= 0)
+    assert ((near > 0) & (near < 1)).any()
+    logits = features.predictions.logits.detach()
+    assert (logits.gather(2, learned.clamp(min=0)[..., None]).squeeze(2)[learned >= 0] > -10).all()
 
 
 def test_cells_lie_where_the_network_sees_them(family):
@@ -266,8 +299,12 @@ def test_objects_without_a_point_have_finite_losses(family):
 
 def test_it_predicts_boxes_of_a_scan(family):
     network = build(family)
-    head = network.roi_head.bbox_head.conv_cls if hasattr(network, "roi_head") else network.bbox_head.conv_cls
-    torch.nn.init.constant_(head.bias, 3.0)  # an untrained head finds nothing
+    if hasattr(head_of(network), "task_heads"):
+        last = [task.heatmap[-1] for task in head_of(network).task_heads]
+    else:
+        last = [(network.roi_head.bbox_head if hasattr(network, "roi_head") else head_of(network)).conv_cls]
+    for layer in last:
+        torch.nn.init.constant_(layer.bias, 3.0)  # an untrained head finds nothing
     batch = batch_of(network, family, [900])
     (found,) = network.predict(batch.inputs, batch.samples)
     assert len(found.pred_instances_3d.bboxes_3d) > 0
@@ -279,8 +316,10 @@ def test_it_predicts_boxes_of_a_scan(family):
     "wrong",
     [
         {"pointpillars": {"range": (0, -12.8, -3, 25.5, 12.8, 1)}, "second": {"range": (0, -12.8, -3, 25.6, 12.8, 0)},
-         "pointrcnn": {"points": 255}},
-        {"pointpillars": {"points": 256}, "second": {"points": 256}, "pointrcnn": {"pillar": 0.2}},
+         "pointrcnn": {"points": 255}, "pointpillars_fpn": {"range": (0, -12.8, -5, 25.5, 12.8, 3)},
+         "centerpoint": {"range": (0, -12.8, -3, 25.6, 12.8, 1)}},
+        {"pointpillars": {"points": 256}, "second": {"points": 256}, "pointrcnn": {"pillar": 0.2},
+         "pointpillars_fpn": {"points": 256}, "centerpoint": {"points": 256}},
     ],
     ids=["a size that does not fit", "a size of another kind of detector"],
 )  # fmt: skip

@@ -6,7 +6,7 @@ A family is one file in trainables/detectors/ that defines `SPEC`.
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class Reading:
     build: Callable[[Mapping[str, Any], Batch, Any], Any]
 
 
+Factor = float | tuple[float, ...]
+"""Of every width, or one for each part of a detector."""
+
+
 def _square_root(compression: float) -> float:
     return compression**-0.5
 
@@ -48,7 +52,7 @@ class DetectorSpec:
     Attributes:
         title: the detector's name in tables.
         config: mmdet3d's config file of the teacher, below its `configs` folder.
-        scale: multiplies every width of a model config (in place) by a factor.
+        scale: multiplies every width of a model config (in place) by a factor, or those of its parts by theirs.
         place: sets range, voxel size and number of points of a whole config (in place) to a `DetectorConfig`'s.
         kind: what a row is: `pillars`, `cells` (of the bird's-eye view) or `points`.
         taps: where the network can be read.
@@ -60,13 +64,16 @@ class DetectorSpec:
         targets: dotted name of the head's function that turns ground truth into what it learns at every place. It
             depends on the batch alone, so that students of one batch share its answer.
         predicts_at_once: scans of a batch in validation; mmdet3d's PointRCNN predicts one at a time.
-        shrink: a student's factor of every width, from its compression.
+        shrink: a student's factor of every width, from its compression; several where published students shrink
+            their parts differently.
         classes: what it detects, in the order of its labels.
+        released: by method, the hyper-parameters that its released code sets otherwise for this detector than for the
+            others with its kind of rows.
     """
 
     title: str
     config: str
-    scale: Callable[[Any, float], None]
+    scale: Callable[[Any, Any], None]
     place: Callable[[Any, DetectorConfig], None]
     kind: str
     taps: Mapping[str, Tap]
@@ -75,8 +82,9 @@ class DetectorSpec:
     share_counts: Callable[[Any, Mean], None]
     targets: str
     predicts_at_once: int = 4
-    shrink: Callable[[float], float] = _square_root
+    shrink: Callable[[float], Factor] = _square_root
     classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
+    released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def load(self, detector: DetectorConfig, *, teacher: bool) -> Any:
         """mmdet3d's config of the whole run with the model scaled and placed.
@@ -91,7 +99,7 @@ class DetectorSpec:
         from mmengine.config import Config
 
         config = Config.fromfile(_configs() / self.config)
-        factor = detector.width * (1.0 if teacher else self.shrink(detector.compression))
+        factor = _times(detector.width, 1.0 if teacher else self.shrink(detector.compression))
         if factor != 1:
             self.scale(config.model, factor)
         if any(value is not None for value in (detector.pillar, detector.points, detector.range)):
@@ -99,11 +107,12 @@ class DetectorSpec:
         return config
 
     @property
-    def columns(self) -> int:
-        """Values of a point as the detector gets it: x, y, z, and what its data set has more."""
+    def columns(self) -> tuple[int, ...]:
+        """Which values of its data set's points the detector gets: x, y, z (0, 1, 2), and more."""
         config = self.load(DetectorConfig(), teacher=True)
-        used = [step["use_dim"] for step in dicts(config.test_dataloader) if "use_dim" in step][-1]
-        return len(used) if isinstance(used, Sequence) else used
+        loading = [step for step in dicts(config.test_dataloader) if step.get("type") in _USED]
+        used = loading[-1].get("use_dim", _USED[loading[-1].type])
+        return tuple(used) if isinstance(used, Sequence) else tuple(range(used))
 
     def offers(self, names: Iterable[str], method: str) -> None:
         """Check that a method finds here what it reads.
@@ -116,6 +125,14 @@ class DetectorSpec:
                 f"method {method} reads {', '.join(missing)}, which {self.title} does not have; "
                 f"it has {', '.join(self.readings)}"
             )
+
+
+_USED = {"LoadPointsFromFile": (0, 1, 2), "LoadPointsFromMultiSweeps": (0, 1, 2, 4)}
+"""What mmdet3d's steps that load points use of each, where a config does not say it."""
+
+
+def _times(width: float, factor: Factor) -> Factor:
+    return tuple(width * each for each in factor) if isinstance(factor, tuple) else width * factor
 
 
 def scaled(channels: int, factor: float) -> int:

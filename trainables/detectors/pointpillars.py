@@ -64,5 +64,5 @@ SPEC = DetectorSpec(
     readings={"rows": Reading(("pillars",), rows), **anchors_from_above.readings(LAYERS)},
     forward=anchors_from_above.forward,
     share_counts=anchors_from_above.share_counts,
-    targets=anchors_from_above.TARGETS,
+    targets=anchors_from_above.targets(),
 )

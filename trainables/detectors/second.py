@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.nouns.config import DetectorConfig
-from study.nouns.errors import InputError
 from trainables.detectors import DetectorSpec, Reading, scaled
-from trainables.detectors.parts import anchors_from_above
+from trainables.detectors.parts import anchors_from_above, maps_from_above
 from trainables.features import Batch, Rows
 
 LAYERS = (5, 5)
@@ -42,19 +41,14 @@ def place(config: Any, detector: DetectorConfig) -> None:
     model = config.model
     limits, edge, columns, lines = anchors_from_above.place(model, detector, STRIDE)
     layer = model.data_preprocessor.voxel_layer
-    height = layer.voxel_size[2]
-    if abs((limits[5] - limits[2]) / height - LAYERS_OF_VOXELS) > 1e-3:
-        raise InputError(
-            f"detector.range of second must be {LAYERS_OF_VOXELS * height:g} m high ({LAYERS_OF_VOXELS} voxels of "
-            f"{height:g} m), got z from {limits[2]:g} to {limits[5]:g} m"
-        )
-    layer.voxel_size = [edge, edge, height]
+    maps_from_above.fix_height(detector, limits, layer.voxel_size[2], LAYERS_OF_VOXELS)
+    layer.voxel_size = [edge, edge, layer.voxel_size[2]]
     model.middle_encoder.sparse_shape = [LAYERS_OF_VOXELS + 1, lines, columns]
 
 
 def rows(seen: Mapping[str, Any], batch: Batch, network: Any) -> tuple[Rows, ...]:
     """Cells of every backbone stage."""
-    return tuple(anchors_from_above.cells(level) for level in anchors_from_above.stages(seen, network))
+    return tuple(maps_from_above.cells(level) for level in maps_from_above.stages(seen, network))
 
 
 SPEC = DetectorSpec(
@@ -67,5 +61,5 @@ SPEC = DetectorSpec(
     readings={"rows": Reading(("backbone",), rows), **anchors_from_above.readings(LAYERS)},
     forward=anchors_from_above.forward,
     share_counts=anchors_from_above.share_counts,
-    targets=anchors_from_above.TARGETS,
+    targets=anchors_from_above.targets(),
 )

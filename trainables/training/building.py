@@ -1,7 +1,7 @@
 """The networks of a run and mmdet3d's config of its data, with what the run decides laid in.
 
-Only that is changed: data root, batch, seed, range and widths; and PointRCNN's proposal head, whose loss is infinite
-where no point lies in an object.
+Only that is changed: data root, batch, seed, range and widths; PointRCNN's proposal head, whose loss is infinite where
+no point lies in an object; and batch norm that joins all processes whatever `training.sync_batch_norm` says.
 """
 
 from pathlib import Path
@@ -26,6 +26,9 @@ bridge.install()  # before mmdet3d is imported
 from mmdet3d.registry import MODELS  # noqa: E402
 
 import trainables.detectors.parts.point_proposals  # noqa: E402, F401  registered by name
+
+OURS = {"PointRPNHead": "ObjectlessPointRPNHead", "naiveSyncBN1d": "BN1d", "naiveSyncBN2d": "BN2d"}
+"""What runs use for parts of mmdet3d's configs; exported configs name mmdet3d's own, whose weights are the same."""
 
 
 def build_detector(config: TrialConfig, *, teacher: bool) -> torch.nn.Module:
@@ -76,8 +79,8 @@ def _initialized(model_cfg: Any, seed: int) -> Any:
     init_default_scope("mmdet3d")
     seed_all(seed)
     for part in detectors.dicts(model_cfg):
-        if part.get("type") == "PointRPNHead":
-            part["type"] = "ObjectlessPointRPNHead"
+        if part.get("type") in OURS:
+            part["type"] = OURS[part["type"]]
     network = MODELS.build(model_cfg)
     network.init_weights()
     return network

@@ -25,7 +25,8 @@ def settle() -> None:
 def lay_out(network: Any) -> Any:
     """The same network; on a GPU its backbone gets maps with their channels last."""
     if next(network.parameters()).is_cuda:
-        network.backbone.register_forward_pre_hook(channels_last)
+        backbone = network.backbone if hasattr(network, "backbone") else network.pts_backbone
+        backbone.register_forward_pre_hook(channels_last)
     return network
 
 

@@ -47,7 +47,7 @@ class StudentModel(nn.Module):
         """
         names = method.reads_with(parameters)
         was_training = self.student.training
-        batch = probe(self.student, self.spec.columns)
+        batch = probe(self.student, len(self.spec.columns))
         readers = [Reader(network, self.spec, names) for network in (self.student.eval(), teaching.network.eval())]
         self.distiller = method(parameters, *(reader.features(batch) for reader in readers)).to(self.device)
         self.student.train(was_training)

@@ -94,7 +94,7 @@ def test_a_teacher_with_statistics_of_the_batch_is_the_teacher_it_was_after_its_
     teaching.attended_by([("eval", ["neck"]), ("train", ["neck"])])
 
     def neck(mode: str) -> torch.Tensor:
-        return teaching.features(probe(network, spec.columns), mode).neck.values
+        return teaching.features(probe(network, len(spec.columns)), mode).neck.values
 
     first, with_statistics = neck("eval"), neck("train")
     assert not torch.allclose(first, with_statistics)

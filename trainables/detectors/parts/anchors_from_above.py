@@ -1,6 +1,7 @@
-"""Features of detectors that end in a 2D network on the bird's-eye view: PointPillars, SECOND.
+"""Features of detectors with anchors on maps of the bird's-eye view: PointPillars, SECOND, PointPillars-FPN.
 
-mmdet3d builds both from the same parts (SECOND backbone, SECONDFPN, Anchor3DHead), so both are read here.
+mmdet3d builds them from the same parts (SECOND backbone, a neck of one level or several, Anchor3DHead), so all are read
+here. The anchors of several levels stand one level after the other, as mmdet3d's own targets do.
 """
 
 import copy
@@ -13,41 +14,34 @@ import torch
 from torch import Tensor
 
 from study.nouns.config import DetectorConfig
-from study.nouns.errors import InputError
-from trainables.detectors import Mean, Reading, grid, scaled
+from trainables.detectors import Mean, Reading, scaled
+from trainables.detectors.parts import maps_from_above
 from trainables.detectors.parts.taps import Tap
-from trainables.features import Batch, Map, Predictions, Rows
-
-TARGETS = "bbox_head.anchor_target_3d"
+from trainables.features import Batch, Predictions
 
 
-def taps(layers: Sequence[int]) -> dict[str, Tap]:
+def targets(prefix: str = "") -> str:
+    """Dotted name of the head's function that says what every anchor learns."""
+    return f"{prefix}bbox_head.anchor_target_3d"
+
+
+def taps(layers: Sequence[int], prefix: str = "") -> dict[str, Tap]:
     """Taps of a backbone whose stages have so many layers after their first, of the neck and of the head."""
-    # A stage is (convolution, norm, ReLU) times layers + 1, and each ReLU overwrites what the norm gave out.
-    norms = {_norm(i): Tap(f"backbone.blocks.{i}.{3 * more + 1}", clone=True) for i, more in enumerate(layers)}
-    return {"backbone": Tap("backbone"), **norms, "neck": Tap("neck"), "head": Tap("bbox_head")}
+    return {**maps_from_above.taps(layers, prefix), "head": Tap(f"{prefix}bbox_head")}
 
 
-def readings(layers: Sequence[int]) -> dict[str, Reading]:
+def readings(layers: Sequence[int], prefix: str = "") -> dict[str, Reading]:
     """`stages`, `before_relu`, `neck` and `predictions`."""
 
-    def before_relu(seen: Mapping[str, Any], batch: Batch, network: Any) -> tuple[Map, ...]:
-        return tuple(
-            _map(seen[_norm(i)], network, network.get_submodule(f"backbone.blocks.{i}.{3 * more + 1}"))
-            for i, more in enumerate(layers)
-        )
+    def predictions(seen: Mapping[str, Any], batch: Batch, network: Any) -> Predictions:
+        return _predictions(seen["head"], head_of(network), targets(prefix))
 
-    return {
-        "stages": Reading(("backbone",), lambda seen, batch, network: stages(seen, network)),
-        "before_relu": Reading(tuple(_norm(i) for i in range(len(layers))), before_relu),
-        "neck": Reading(("neck",), lambda seen, batch, network: _map(seen["neck"][0], network)),
-        "predictions": Reading(("head",), lambda seen, batch, network: _predictions(seen["head"], network)),
-    }
+    return {**maps_from_above.readings(layers, prefix), "predictions": Reading(("head",), predictions)}
 
 
-def stages(seen: Mapping[str, Any], network: Any) -> tuple[Map, ...]:
-    """The backbone's outputs."""
-    return tuple(_map(values, network) for values in seen["backbone"])
+def head_of(network: Any) -> Any:
+    """The dense head of a network or of its config."""
+    return network.bbox_head if hasattr(network, "bbox_head") else network.pts_bbox_head
 
 
 def forward(network: Any, batch: Batch) -> None:
@@ -57,25 +51,15 @@ def forward(network: Any, batch: Batch) -> None:
 
 def share_counts(network: Any, mean: Mean) -> None:
     """mmdet3d's anchor heads divide losses by the number of matched anchors: here by its mean over processes."""
-    targets = network.bbox_head.anchor_target_3d
+    head = head_of(network)
+    targets = head.anchor_target_3d
 
     @functools.wraps(targets)
     def shared_targets(*args: Any, **kwargs: Any) -> Any:
         *rest, positives, negatives = targets(*args, **kwargs)
         return *rest, *mean([positives, negatives])
 
-    network.bbox_head.anchor_target_3d = shared_targets
-
-
-def cells(features: Map) -> Rows:
-    """Every cell of a map as a row: B*H*W x C."""
-    batch, _, height, width = features.values.shape
-    return Rows(
-        kind="cells",
-        values=features.values.flatten(2).transpose(1, 2).flatten(0, 1),
-        scan=torch.arange(batch, device=features.values.device).repeat_interleave(height * width),
-        position=features.position.flatten(0, 1),
-    )
+    head.anchor_target_3d = shared_targets
 
 
 def scale(model: Any, factor: float) -> None:
@@ -90,61 +74,29 @@ def scale(model: Any, factor: float) -> None:
 
 
 def place(model: Any, detector: DetectorConfig, multiple: int) -> tuple[list[float], float, int, int]:
-    """Lay the voxel grid and the anchors on another range or with another voxel size.
-
-    Args:
-        multiple: cells along x and y come in multiples of this, the network's total stride.
-
-    Returns:
-        The range, the edge of a voxel in x and y (both in m), and the cells along x and along y.
-
-    Raises:
-        InputError: the cells do not fit, or a number of points was given.
-    """
-    if detector.points is not None:
-        raise InputError(f"detector.points is for detectors of raw points; {detector.name} takes every point")
-    layer = model.data_preprocessor.voxel_layer
-    limits = list(detector.range or layer.point_cloud_range)
-    edge = detector.pillar or layer.voxel_size[0]
-    columns = grid(limits[0], limits[3], edge, multiple, "x")
-    lines = grid(limits[1], limits[4], edge, multiple, "y")
-    layer.point_cloud_range = limits
-    anchors = model.bbox_head.anchor_generator
+    """Lay the voxel grid and the anchors on another range or with another voxel size; as `maps_from_above.place`."""
+    limits, edge, columns, lines = maps_from_above.place(model, detector, multiple)
+    anchors = head_of(model).anchor_generator
     anchors.ranges = [[*limits[:2], low, *limits[3:5], high] for _, _, low, _, _, high in anchors.ranges]
     return limits, edge, columns, lines
 
 
-def _norm(stage: int) -> str:
-    return f"norm{stage}"
-
-
-def _map(values: Tensor, network: Any, norm: Any = None) -> Map:
-    """A map on the network's range, with the batch norm that made it where that is given."""
-    batch, _, height, width = values.shape
-    x_low, y_low, _, x_high, y_high, _ = (float(v) for v in network.data_preprocessor.voxel_layer.point_cloud_range)
-    x = x_low + (torch.arange(width, device=values.device) + 0.5) * (x_high - x_low) / width
-    y = y_low + (torch.arange(height, device=values.device) + 0.5) * (y_high - y_low) / height
-    centers = torch.stack([x.expand(height, width), y[:, None].expand(height, width), x.new_zeros(height, width)], -1)
-    affine = {} if norm is None else {"scale": norm.weight.detach(), "shift": norm.bias.detach()}
-    return Map(values, centers.flatten(0, 1).expand(batch, -1, -1), **affine)
-
-
-def _predictions(head_outputs: Any, network: Any) -> Predictions:
-    head = network.bbox_head
-    (scores,), (boxes,), (directions,) = head_outputs
+def _predictions(head_outputs: Any, head: Any, targets_name: str) -> Predictions:
+    levels, boxes, directions = head_outputs
+    sizes = [level.shape[-2:] for level in levels]
     codes = _per_anchor(boxes, head.box_code_size)
 
     @functools.cache  # made once, when the first boxes of the pass are decoded
     def priors() -> Tensor:
-        (of_level,) = head.prior_generator.grid_anchors([scores.shape[-2:]], device=codes.device)
-        return of_level.reshape(-1, head.box_code_size)
+        of_levels = head.prior_generator.grid_anchors(sizes, device=codes.device)
+        return torch.cat([priors.reshape(-1, head.box_code_size) for priors in of_levels])
 
     def decode(scan: int, anchors: Tensor) -> Tensor:
         decoded = head.bbox_coder.decode(priors()[anchors], codes[scan, anchors])
-        return torch.cat([decoded[:, :2], decoded[:, 2:3] + decoded[:, 5:6] / 2, decoded[:, 3:7]], dim=1)
+        return torch.cat([decoded[:, :2], decoded[:, 2:3] + decoded[:, 5:6] / 2, decoded[:, 3:]], dim=1)
 
-    def targets(batch: Batch) -> Any:
-        anchors = head.get_anchors([scores.shape[-2:]], batch.samples, device=codes.device)
+    def learned(batch: Batch) -> Any:
+        anchors = head.get_anchors(sizes, batch.samples, device=codes.device)
         # The assigner replaces the boxes that it is given by their tensor, so it is given a record of its own.
         truth = [copy.copy(sample.gt_instances_3d) for sample in batch.samples]
         return head.anchor_target_3d(
@@ -153,15 +105,16 @@ def _predictions(head_outputs: Any, network: Any) -> Predictions:
         )  # fmt: skip
 
     def assign(batch: Batch) -> Tensor:
-        (labels, *_), (weights, *_) = batch.once(TARGETS, lambda: targets(batch))[:2]
+        labels, weights = (torch.cat(found, dim=1) for found in batch.once(targets_name, lambda: learned(batch))[:2])
         return labels.where(labels < head.num_classes, -1).where(weights > 0, -2)
 
     return Predictions(
-        _per_anchor(scores, head.num_classes), codes, decode, _per_anchor(directions, 2),
+        _per_anchor(levels, head.num_classes), codes, decode, _per_anchor(directions, 2),
         half_circle=head.dir_offset - math.pi * head.dir_limit_offset, angle=6, assign=assign,
+        at_a_place=head.num_anchors,
     )  # fmt: skip
 
 
-def _per_anchor(output: Tensor, width: int) -> Tensor:
-    """B x (A per cell * width) x H x W to B x A x width, in the order of the anchors."""
-    return output.permute(0, 2, 3, 1).reshape(len(output), -1, width)
+def _per_anchor(levels: Sequence[Tensor], width: int) -> Tensor:
+    """B x (A per cell * width) x H x W of each level to B x A x width, in the order of the anchors."""
+    return torch.cat([level.permute(0, 2, 3, 1).reshape(len(level), -1, width) for level in levels], dim=1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class Tap:
     """A place to read from: the output of one submodule.
 
-    `clone` copies the output inside the hook: needed where the module that follows overwrites it (an in-place ReLU).
+    `clone` copies the output inside the hook: needed where what follows overwrites it (an in-place ReLU, a loss).
     """
 
     module: str
@@ -72,4 +72,6 @@ def read(
 def _cloned(output: Any) -> Any:
     if isinstance(output, Tensor):
         return output.clone()
+    if isinstance(output, Mapping):
+        return {name: _cloned(item) for name, item in output.items()}
     return type(output)(_cloned(item) for item in output)
