@@ -1,7 +1,7 @@
 """Maps of the bird's-eye view that a 2D network passes on: the backbone's stages, its norms, the neck; cells as rows.
 
-mmdet3d builds PointPillars, SECOND and CenterPoint from one backbone. In its detectors that may see images too, names of
-what sees the points begin with `pts_`: the `prefix`.
+mmdet3d builds PointPillars, SECOND and CenterPoint from one backbone. In its detectors that may see images too, the
+names of what sees the points begin with `pts_`: the `prefix`.
 """
 
 from collections.abc import Mapping, Sequence

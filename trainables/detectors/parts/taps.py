@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class Tap:
     """A place to read from: the output of one submodule.
 
-    `clone` copies the output inside the hook: needed where what follows overwrites it (an in-place ReLU, CenterHead's loss).
+    `clone` copies the output inside the hook: needed where what follows overwrites it (an in-place ReLU, a loss).
     """
 
     module: str
