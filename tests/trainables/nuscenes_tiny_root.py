@@ -1,8 +1,8 @@
-"""nuScenes tables small enough to work out by hand: four short scenes, a car that turns, objects of five classes.
+"""nuScenes tables small enough to work out by hand: four short scenes, a car that turns, objects of six classes.
 
 Two scenes for training, two for validation; three keyframes each, half a second apart, with two sweeps before all but
-the first. The vehicle drives a curve; the LiDAR stands as on nuScenes' car, looking to the right. Every object holds
-points in every scan.
+the first. The vehicle drives a curve; the LiDAR stands as on nuScenes' car, looking to the right. Every object but a
+bus holds points in every scan; one bicycle stands in a rack.
 """
 
 import json
@@ -27,8 +27,10 @@ OBJECTS = (
     ("vehicle.bicycle", "cycle.without_rider", (20.0, 9.0, 0.7), (0.0, 0.0), (0.6, 1.7, 1.3), 0.0, 6),
     ("movable_object.trafficcone", "", (6.0, 5.0, 0.5), (0.0, 0.0), (0.4, 0.4, 1.1), 0.0, 5),
     ("vehicle.truck", "vehicle.moving", (30.0, -10.0, 1.5), (8.0, 0.0), (2.5, 6.9, 2.8), 0.1, 11),
+    ("vehicle.bicycle", "cycle.without_rider", (18.2, -14.0, 0.7), (0.0, 0.0), (0.6, 1.7, 1.3), 0.5, 6),
+    ("vehicle.bus.rigid", "vehicle.stopped", (25.0, 18.0, 1.7), (0.0, 0.0), (2.9, 11.0, 3.4), 0.2, 0),
     ("movable_object.debris", "", (4.0, -9.0, 0.3), (0.0, 0.0), (0.5, 0.5, 0.5), 0.0, 5),
-    ("static_object.bicycle_rack", "", (40.0, 30.0, 0.7), (0.0, 0.0), (1.0, 4.0, 1.5), 0.5, 5),
+    ("static_object.bicycle_rack", "", (18.0, -14.0, 0.7), (0.0, 0.0), (1.0, 4.0, 1.5), 0.5, 5),
 )
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_FRONT_LEFT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_BACK_RIGHT")
 INTRINSIC = [[1000.0, 0.0, 800.0], [0.0, 1000.0, 450.0], [0.0, 0.0, 1.0]]

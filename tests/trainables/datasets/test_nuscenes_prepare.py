@@ -123,7 +123,7 @@ def test_every_object_of_a_class_is_in_the_database_with_its_points_and_no_other
     database = infos(root, "nuscenes_dbinfos_train.pkl")
     assert list(database) == list(ground_truth.CLASSES)
     assert {name: len(objects) for name, objects in database.items() if objects} == {
-        "car": 12, "truck": 6, "bicycle": 6, "pedestrian": 6, "traffic_cone": 2
+        "car": 12, "truck": 6, "bicycle": 12, "pedestrian": 6, "traffic_cone": 2
     }  # fmt: skip
     for objects in database.values():
         for one in objects:
