@@ -22,7 +22,7 @@ from trainables.datasets.kitti import root as kitti
 REPOSITORY = Path(__file__).resolve().parents[3]
 OWN = {
     "kitti": ("trainables/datasets/kitti/", "trainables/datasets/simulated/", "tests/"),
-    "nuscenes": ("trainables/datasets/nuscenes/", "tests/"),
+    "nuscenes": ("trainables/datasets/nuscenes/", "trainables/datasets/simulated_nuscenes/", "tests/"),
 }
 NAMES_IT = {
     "study/kitti_studies.py": "the paper's own studies, with mmdet3d's schedules",
@@ -49,7 +49,7 @@ def test_no_code_outside_its_folder_names_a_data_set(name):
 
 
 def test_data_sets_are_found_by_their_folders():
-    assert datasets.names() == ["kitti", "nuscenes", "simulated"]
+    assert datasets.names() == ["kitti", "nuscenes", "simulated", "simulated_nuscenes"]
     with pytest.raises(InputError, match=r"unknown data set 'kity'\. Did you mean 'kitti'"):
         datasets.load("kity")
 
@@ -99,8 +99,11 @@ def test_a_detector_of_another_data_set_is_refused():
         detectors.load("pointpillars"), config="pointpillars/pointpillars_hv_fpn_sbn-all_8xb4-2x_nus-3d.py"
     )
     config = of_nuscenes.load(DetectorConfig(), teacher=True)
-    assert datasets.serving(config) == ["nuscenes"]
-    expected = r"detector far is made for mmdet3d's NuScenesDataset \(nuscenes\); dataset.name=simulated is a Kitti"
+    assert datasets.serving(config) == ["nuscenes", "simulated_nuscenes"]
+    expected = (
+        r"detector far is made for mmdet3d's NuScenesDataset \(nuscenes, simulated_nuscenes\); "
+        "dataset.name=simulated is a Kitti"
+    )
     with pytest.raises(InputError, match=expected):
         datasets.fit(config, DatasetSpec(), "far")
 
