@@ -72,7 +72,7 @@ def launch(
     """
     state = StudyState(spec, offered, files, only)
     loop = _Loop(state, say, force)
-    with only_driver(files), ExitStack() as ray:
+    with only_driver(files, say), ExitStack() as ray:
         state.read()
         check(state.spec, state.plan(), files, resume)
         files.stop.unlink(missing_ok=True)  # what stopped an earlier launch does not stop this one

@@ -19,6 +19,7 @@ from ray.tune.experiment import Trial
 from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
 from study.nouns.assignment import Assignment, carry, compose
+from study.nouns.leases import fence, is_lost
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import fail
 from study.planning.trained_once import train_once
@@ -70,8 +71,14 @@ class Guard(tune.Callback):
         return {**self.__dict__, "say": print}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
+        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead.
+
+        Raises:
+            LeaseLostError: this driver was taken for dead, and another runs the study now.
+        """
         self._keep_time()
+        if is_lost(self.clock.files.root):
+            fence(self.clock.files.root)
         if self.clock.spent > self.clock.limit:
             raise TimeIsUpError
         self.watch.look()
