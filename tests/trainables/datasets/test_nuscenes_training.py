@@ -120,6 +120,12 @@ def test_a_class_without_a_keyframe_is_left_out_of_balancing_and_pasting(root):
     assert seen == {"car", "truck", "bicycle", "pedestrian", "traffic_cone"}  # use_valid_flag: no point in the bus
 
 
+def test_a_single_keyframe_is_drawn_once_for_each_of_its_classes(root):
+    cfg = laid(root, CENTERS)
+    cfg.train_dataloader.dataset.dataset.indices = [0]
+    assert stream(cfg, "train").samples.dataset.sample_indices == [0] * 4
+
+
 def test_balancing_draws_what_mmdet3ds_draws_where_every_class_is_there(tmp_path):
     missing = [
         ("vehicle.construction", 9),
