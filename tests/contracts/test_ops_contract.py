@@ -20,8 +20,8 @@ from trainables import ops
 PLUMBING = {"setup", "tiles"}  # they serve operators; they are none
 # Plain torch; their own tests compare them with references.
 TENSOR_CODE = {
-    "anchors", "gathered", "grouping", "neighbors", "pillar_canvas", "pillar_features", "sparse_convolution",
-    "sync_batch_norm",
+    "anchors", "gathered", "grouping", "neighbors", "padded_slots", "pillar_canvas", "pillar_features",
+    "sparse_convolution", "sync_batch_norm",
 }  # fmt: skip
 
 

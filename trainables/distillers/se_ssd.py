@@ -5,7 +5,8 @@ github.com/Vegeta2020/SE-SSD at e4d3a865f81d (mg_head_sessd.py, trainer_sessd.py
 score of at least 0.3 of both networks; each box of the student whose overlap with one of the teacher's, seen from
 above, exceeds 0.7 takes the best such box (several may take the same). The loss is the mean over these pairs of
 
-    mean over 7 codes of smooth-L1(x, y, z, length, width, height, sine of the yaw's difference)  and of
+    mean over 7 codes of smooth-L1(x, y, z, length, width, height, sine of the yaw's difference),
+    over 9 where boxes have velocities, and of
     smooth-L1(score_s - score_t),   both with sigma = 3,
 
 summed over scans, divided by their number, times a ramp exp(-5 (1 - min(e, E) / E)^2) over the epochs e. E is a share
@@ -123,14 +124,14 @@ def mean_of(losses: Tensor, counted: Tensor) -> Tensor:
 
 
 def box_consistency(student: Tensor, teacher: Tensor, paired: Tensor) -> Tensor:
-    """Mean over pairs and 7 codes of the smooth-L1 loss; of the yaw the sine of the difference counts.
+    """Mean over pairs and the numbers of a box of the smooth-L1 loss; of the yaw the sine of the difference counts.
 
     Args:
-        student: N x 7 boxes.
-        teacher: N x 7 boxes.
+        student: N x 7 boxes, or N x 9 with velocities.
+        teacher: likewise.
         paired: N, bool: which of them are pairs.
     """
-    return mean_of(boxes_of.code_distance(student, teacher, angle=6) / 7, paired)
+    return mean_of(boxes_of.code_distance(student, teacher, angle=6) / student.shape[1], paired)
 
 
 def ramp(epoch: int, epochs: float) -> float:

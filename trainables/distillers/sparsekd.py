@@ -1,8 +1,8 @@
 """SparseKD: class scores and codes at pivotal positions, and the teacher's boxes as labels (Yang et al., NeurIPS 2022).
 
 Yang, Shi, Ding, Wang and Qi, "Towards Efficient 3D Object Detection with Knowledge Distillation"; code:
-github.com/CVMI-Lab/SparseKD at 2e00edef6b94. Its released recipes are CenterPoint's; the detectors here have anchors
-or points, so the form followed is that of anchor_logit_kd_head.py, with the weights of cp-voxel-s_sparsekd.yaml:
+github.com/CVMI-Lab/SparseKD at 2e00edef6b94. Of detectors with anchors or points the form followed is that of
+anchor_logit_kd_head.py, with the weights of cp-voxel-s_sparsekd.yaml:
 
 - pivotal positions: with h the sigmoid within [1e-4, 1 - 1e-4] and W_p the teacher's largest h at position p where an
   anchor of p is positive, else 0,   10 * sum of W_p (h_s - h_t)^2 over positions and their channels / (sum W + 1e-6);
@@ -11,9 +11,13 @@ or points, so the form followed is that of anchor_logit_kd_head.py, with the wei
 - label distillation: the teacher's boxes with a score above 0.6 stand before the ground truth that the student's own
   losses see.
 
+Of heads that find centers it is that of center_logit_kd_head.py, whose recipes are released: W_p is the largest h_t of
+the head times its target heatmap, which falls off around each center, and codes at centers are compared by their
+absolute differences, divided by the centers of the batch; both are averaged over the heads.
+
 A position of PointRCNN is a point with its proposal; points on objects are positive. Positive follows the ground truth
 alone, as with the code's teacher. Differs from the code: its CenterPoint takes the teacher's peaks without suppression;
-anchors have no peaks, so boxes of a class that overlap are suppressed as these detectors do it when they are tested.
+here boxes of a class that overlap are suppressed, as anchor-based detectors do it when they are tested.
 The teacher is frozen whole unless asked for (`teacher_mode=train` is the code's). Not here: initializing the student
 with chosen channels of the teacher (TGI) and the RoI features that the released recipes leave out.
 """
@@ -29,7 +33,7 @@ from torch import Tensor
 from study.nouns.frozen import Frozen
 from trainables.distillers import Distiller
 from trainables.distillers.parts import boxes as boxes_of
-from trainables.features import Batch, Features
+from trainables.features import Batch, Features, Predictions
 
 CLASS_WEIGHT, CODE_WEIGHT = 10.0, 0.2
 LEAST = 1e-4
@@ -41,7 +45,7 @@ MOST_LABELS = 500
 class SparseKD(Distiller):
     """Squared error of scores at pivotal positions, smooth-L1 of codes of positives, and label distillation."""
 
-    reads = ("predictions", "neck")
+    reads = ("predictions",)
     weight_range = (1 / CLASS_WEIGHT, 20 / CLASS_WEIGHT)
 
     class Parameters(Frozen):
@@ -49,7 +53,9 @@ class SparseKD(Distiller):
 
         weight: float = Field(1.0, ge=0, description="multiple of the code's constants: class scores 10, codes 0.2")
         foreground: Literal["positive", "not_negative", "everywhere"] = Field(
-            "positive", description="positions with a positive anchor, with one that is not negative, or all"
+            "positive",
+            description="positions with a positive anchor (by how near the center is), with one that is not negative "
+            "(with any center near), or all",
         )
         score: float = Field(0.0, ge=0, lt=1, description="pivotal positions have a teacher's score above this")
         codes: bool = Field(True, description="distill the codes of positive anchors, too")
@@ -86,23 +92,27 @@ class SparseKD(Distiller):
         """`kd_class_loss`, `kd_code_loss`, and how many labels a scan got from the teacher."""
         options, ours, theirs = self.options, student.predictions, teacher.predictions
         learned = ours.assign(batch)
-        scans, places = len(learned), student.neck.position.shape[1]
-        mine, its = (p.logits.reshape(scans, places, -1).sigmoid() for p in (ours, theirs))
-        mask = self._foreground(learned).reshape(scans, places, -1).any(2)
-        loss = pivotal_loss(mine, its, mask, options.score)
+        mine, its = (p.logits.sigmoid().unflatten(1, (-1, p.at_a_place)) for p in (ours, theirs))
+        mask = self._foreground(learned, ours, batch).unflatten(1, (-1, ours.at_a_place))
+        if ours.foreground is None:
+            loss = pivotal_loss(mine.flatten(2), its.flatten(2), mask.any(2), options.score)
+        else:
+            heads = zip(mine.unbind(2), its.unbind(2), mask.unbind(2), strict=True)
+            loss = torch.stack([pivotal_loss(*head, options.score) for head in heads]).mean()
         terms = {"kd_class_loss": CLASS_WEIGHT * loss}
         if options.codes:
-            positive = learned >= 0
-            losses = boxes_of.code_distance(ours.codes, theirs.codes, ours.angle) * positive
-            terms["kd_code_loss"] = CODE_WEIGHT * (losses.sum(1) / positive.sum(1).clamp(min=1)).mean()
+            terms["kd_code_loss"] = CODE_WEIGHT * code_loss(ours, theirs, learned >= 0)
         if options.labels:
             terms["kd_labels"] = loss.new_full((), self.labels_per_scan)
         return terms
 
-    def _foreground(self, learned: Tensor) -> Tensor:
-        """B x A, bool, of the class that the head learns at every anchor."""
+    def _foreground(self, learned: Tensor, predictions: Predictions, batch: Batch) -> Tensor:
+        """B x A, bool or a share, of the class that the head learns at every anchor and of the centers around it."""
         if self.options.foreground == "everywhere":
             return torch.ones_like(learned, dtype=torch.bool)
+        if predictions.foreground is not None:
+            near = predictions.foreground(batch)
+            return near if self.options.foreground == "positive" else near > 0
         return learned >= 0 if self.options.foreground == "positive" else learned != -1
 
 
@@ -112,7 +122,7 @@ def pivotal_loss(student: Tensor, teacher: Tensor, foreground: Tensor, least: fl
     Args:
         student: B x P x channels, scores (of every anchor and class at a position).
         teacher: B x P x channels, scores.
-        foreground: B x P, bool: positions that may be pivotal.
+        foreground: B x P, bool: positions that may be pivotal; or how much so.
         least: the teacher's score that a pivotal position exceeds.
     """
     student, teacher = student.clamp(LEAST, 1 - LEAST), teacher.detach().clamp(LEAST, 1 - LEAST)
@@ -121,20 +131,35 @@ def pivotal_loss(student: Tensor, teacher: Tensor, foreground: Tensor, least: fl
     return (weights * (student - teacher).square().sum(2)).sum() / (weights.sum() + 1e-6)
 
 
+def code_loss(student: Predictions, teacher: Predictions, positive: Tensor) -> Tensor:
+    """Distance of the codes of B x A positive anchors, added over codes.
+
+    Of anchors the smooth-L1 loss, averaged over a scan's and over scans; of centers the absolute difference, averaged
+    over the batch's and over heads.
+    """
+    if student.foreground is None:
+        losses = boxes_of.code_distance(student.codes, teacher.codes, student.angle) * positive
+        return (losses.sum(1) / positive.sum(1).clamp(min=1)).mean()
+    losses = (student.codes - teacher.codes.detach()).abs().sum(2) * positive
+    of_heads, centers = (each.unflatten(1, (-1, student.at_a_place)).sum((0, 1)) for each in (losses, positive))
+    return (of_heads / centers.clamp(min=1)).mean()
+
+
 def with_labels(sample: Any, boxes: Tensor, labels: Tensor) -> Any:
     """A copy of mmdet3d's sample with more ground truth, before its own.
 
     Args:
         sample: a Det3DDataSample.
-        boxes: M x 7, center x, y, z, length, width, height in m, yaw in rad.
+        boxes: M x 7, center x, y, z, length, width, height in m, yaw in rad; of M x 9 the velocity is kept, too, where
+            the ground truth has one.
         labels: M.
     """
     sample = copy.deepcopy(sample)
     truth = sample.gt_instances_3d
     own = truth.bboxes_3d.tensor
     boxes = boxes.to(own)
-    bottom = torch.cat([boxes[:, :2], boxes[:, 2:3] - boxes[:, 5:6] / 2, boxes[:, 3:7]], dim=1)
-    bottom = F.pad(bottom, (0, own.shape[1] - bottom.shape[1]))  # what else a box of this data set has, as velocity
+    bottom = torch.cat([boxes[:, :2], boxes[:, 2:3] - boxes[:, 5:6] / 2, boxes[:, 3:]], dim=1)
+    bottom = F.pad(bottom, (0, own.shape[1] - bottom.shape[1]))  # either may have velocities alone
     sample.gt_instances_3d = type(truth)(
         bboxes_3d=truth.bboxes_3d.new_box(torch.cat([bottom, own])),
         labels_3d=torch.cat([labels.to(truth.labels_3d), truth.labels_3d]),

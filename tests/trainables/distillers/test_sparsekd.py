@@ -5,7 +5,6 @@ import math
 
 import predicted
 import pytest
-import scene
 import torch
 from small_detectors import scans, small
 
@@ -32,9 +31,8 @@ def read(seed: int, codes: int = 7, angle: int | None = 6) -> Features:
     learned = torch.randint(-2, 3, (2, PLACES * EACH), generator=torch.Generator().manual_seed(9))
     learned[:, :PLACES] = -1
     return predicted.features(
-        logits.requires_grad_(), boxes.requires_grad_(), scene.map_of(3, (5, 6)), angle=angle,
-        assign=lambda batch: learned,
-    )  # fmt: skip
+        logits.requires_grad_(), boxes.requires_grad_(), angle=angle, assign=lambda batch: learned, at_a_place=EACH
+    )
 
 
 def reference(student: Features, teacher: Features, foreground: str, least: float):
@@ -79,6 +77,56 @@ def test_it_agrees_with_the_formula_written_as_loops(foreground, least, codes, a
     assert classes > 0
     assert terms["kd_class_loss"].item() == pytest.approx(0.7 * classes, rel=1e-9)
     assert terms["kd_code_loss"].item() == pytest.approx(0.7 * boxes, rel=1e-9)
+
+
+def centers(seed: int) -> Features:
+    """Two heads, of two classes and of one, at every place; a code of three numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(2, PLACES * EACH, 3, generator=generator, dtype=torch.float64) - 2
+    logits[:, ::EACH, 2] = -20
+    logits[:, 1::EACH, :2] = -20
+    codes = torch.randn(2, PLACES * EACH, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    place = torch.Generator().manual_seed(9)
+    near = torch.rand(2, PLACES * EACH, generator=place, dtype=torch.float64) * 1.2 - 0.4
+    near = near.clamp(min=0).masked_fill(torch.rand(near.shape, generator=place) < 0.1, 1)
+    learned = torch.where(near == 1, torch.arange(PLACES * EACH) % EACH * 2, -1)
+    return predicted.features(
+        logits.requires_grad_(), codes, assign=lambda batch: learned, foreground=lambda batch: near, at_a_place=EACH
+    )
+
+
+def reference_of_centers(student: Features, teacher: Features, foreground: str) -> tuple[float, float]:
+    """Class term and code term: head by head, position by position."""
+    near = student.predictions.foreground(None).tolist()
+    ours, theirs = (f.predictions for f in (student, teacher))
+    classes, codes = [], []
+    for head in range(EACH):
+        total = weights = distance = found = 0.0
+        for scan in range(2):
+            for anchor in range(head, PLACES * EACH, EACH):
+                s, t = ([min(max(predicted.sigmoid(x), 1e-4), 1 - 1e-4) for x in p.logits[scan, anchor].tolist()]
+                        for p in (ours, theirs))  # fmt: skip
+                share = {"positive": near[scan][anchor], "not_negative": near[scan][anchor] > 0, "everywhere": 1}
+                weights += max(t) * share[foreground]
+                total += max(t) * share[foreground] * sum((a - b) ** 2 for a, b in zip(s, t, strict=True))
+                if near[scan][anchor] == 1:
+                    pair = (p.codes[scan, anchor].tolist() for p in (ours, theirs))
+                    distance += sum(abs(a - b) for a, b in zip(*pair, strict=True))
+                    found += 1
+        classes.append(total / (weights + 1e-6))
+        codes.append(distance / max(found, 1))
+    return 10 * sum(classes) / EACH, 0.2 * sum(codes) / EACH
+
+
+@pytest.mark.parametrize("foreground", ["positive", "not_negative", "everywhere"])
+def test_of_heads_that_find_centers_it_agrees_with_their_formula_written_as_loops(foreground):
+    student, teacher = centers(1), centers(2)
+    terms = build(foreground=foreground, labels=False)(student, teacher, predicted.batch())
+    classes, codes = reference_of_centers(student, teacher, foreground)
+    assert terms["kd_class_loss"].item() == pytest.approx(classes, rel=1e-9)
+    assert terms["kd_code_loss"].item() == pytest.approx(codes, rel=1e-9)
+    assert classes > 0
+    assert codes > 0
 
 
 def test_the_foregrounds_and_the_score_choose_different_positions():
@@ -160,15 +208,27 @@ def test_without_label_distillation_the_batch_stays_what_it_is():
     assert "kd_labels" not in method(read(1), read(2), data)
 
 
-def test_boxes_with_a_velocity_get_labels_that_stand_still():
+def confident_of_motion() -> Features:
+    still = confident_teacher().predictions
+    moving = torch.tensor([[*box, 3.0, -2.0] for box in BOXES])
+    return predicted.features(
+        still.logits, moving.expand(2, -1, -1), directions=still.directions, half_circle=-math.pi / 2, angle=6
+    )
+
+
+@pytest.mark.parametrize(
+    ("teacher", "velocity"), [(confident_teacher, [0, 0]), (confident_of_motion, [3, -2])], ids=["unknown", "known"]
+)
+def test_labels_move_as_the_teacher_says_and_stand_still_where_it_says_nothing(teacher, velocity):
     from mmdet3d.structures import LiDARInstance3DBoxes
 
     sample = predicted.sample([], [])
     moving = LiDARInstance3DBoxes(torch.ones(1, 9), box_dim=9)
     sample.gt_instances_3d = type(sample.gt_instances_3d)(bboxes_3d=moving, labels_3d=torch.tensor([1]))
-    supervised = build().supervise(confident_teacher(), predicted.batch(sample, predicted.sample([], [])))
+    supervised = build().supervise(teacher(), predicted.batch(sample, predicted.sample([], [])))
     tensor = supervised.samples[0].gt_instances_3d.bboxes_3d.tensor
-    assert tensor[:, 7:].tolist() == [[0, 0], [0, 0], [1, 1]]
+    assert tensor[:, 7:].tolist() == [velocity, velocity, [1, 1]]
+    assert supervised.samples[1].gt_instances_3d.bboxes_3d.tensor.shape == (0, 7)
 
 
 @pytest.mark.parametrize("family", ["pointpillars", "pointrcnn"])

@@ -1,6 +1,7 @@
 """Boxes that distillation compares: found by a dense head, seen from above, and how much of two of them is shared.
 
-Boxes are center x, y, z, length, width, height in m and yaw in rad, as `Predictions.decode` gives them.
+Boxes are center x, y, z, length, width, height in m and yaw in rad, as `Predictions.decode` gives them: M x 7, or M x 9
+with the velocity along x and y in m/s behind.
 """
 
 import functools
@@ -28,7 +29,7 @@ class Detections:
     anchors: Tensor
     """M, int64: the anchors or points that found the boxes."""
     boxes: Tensor
-    """M x 7."""
+    """M x 7 or M x 9."""
     scores: Tensor
     """M: of the likeliest class."""
     labels: Tensor
@@ -67,7 +68,7 @@ def _are_sound(boxes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def headed(found: Detections, predictions: Predictions, scan: int) -> Tensor:
-    """M x 7 boxes that face where the head says; the codes of an anchor leave half a turn open."""
+    """The boxes, facing where the head says; the codes of an anchor leave half a turn open."""
     if predictions.directions is None:
         return found.boxes
     boxes, half = found.boxes.clone(), predictions.directions[scan, found.anchors].argmax(1)
@@ -86,7 +87,7 @@ def overlaps(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 
 def from_above(boxes: Tensor) -> Tensor:
-    """M x 5 rectangles x, y, length, width, yaw of M x 7 boxes."""
+    """M x 5 rectangles x, y, length, width, yaw of M boxes."""
     return torch.cat([boxes[:, :2], boxes[:, 3:5], boxes[:, 6:7]], dim=1)
 
 
@@ -107,7 +108,7 @@ def _best(found: Detections, labels: Tensor, threshold: float) -> Detections:
 
 def inside(places: Tensor, boxes: Tensor) -> Tensor:
     """Which places lie in which box, its sides aside: P x 3 places in space, P x 2 seen from above; P x M, bool."""
-    solid = boxes.clone()
+    solid = boxes[:, :7].clone()
     if places.shape[1] == 2:
         places = F.pad(places, (0, 1))
         solid[:, 2], solid[:, 5] = 0, 1

@@ -26,7 +26,7 @@ import numba
 import torch
 
 from trainables import ops
-from trainables.ops import anchors, pillar_canvas, pillar_features, sparse_convolution, voxelization
+from trainables.ops import anchors, padded_slots, pillar_canvas, pillar_features, sparse_convolution, voxelization
 from trainables.ops.setup.numba_cache import cache_on_disk
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def install() -> None:
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
     cache_on_disk()
     pillar_features.serve(importlib.import_module("mmdet3d.models.voxel_encoders.utils").PFNLayer)
+    padded_slots.serve(importlib.import_module("mmdet3d.models.voxel_encoders").HardVFE)
     pillar_canvas.serve(importlib.import_module("mmdet3d.models.middle_encoders").PointPillarsScatter)
     anchors.serve(importlib.import_module("mmdet3d.models.task_modules").Anchor3DRangeGenerator)
 
