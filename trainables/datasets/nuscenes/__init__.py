@@ -6,7 +6,7 @@ in `devkit_score.py`.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class NuScenes(DataSet):
 
     title = "nuScenes, or any data set in its tables, on a disk"
     serves = "NuScenesDataset"
-    Options = NuScenesOptions
+    Options: ClassVar[type[Frozen]] = NuScenesOptions
     evaluator = EVALUATOR
 
     def recognizes(self, root: Path) -> bool:
