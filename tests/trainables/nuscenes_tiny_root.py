@@ -1,8 +1,8 @@
-"""nuScenes tables small enough to work out by hand: four short scenes, a car that turns, objects of five classes.
+"""nuScenes tables small enough to work out by hand: four short scenes, a car that turns, objects of six classes.
 
 Two scenes for training, two for validation; three keyframes each, half a second apart, with two sweeps before all but
-the first. The vehicle drives a curve; the LiDAR stands as on nuScenes' car, looking to the right. Every object holds
-points in every scan.
+the first. The vehicle drives a curve; the LiDAR stands as on nuScenes' car, looking to the right. Every object but a
+bus holds points in every scan; one bicycle stands in a rack.
 """
 
 import json
@@ -17,6 +17,8 @@ VERSION = "v1.0-tiny"
 SCENES = {"train": ["scene-0001", "scene-0002"], "val": ["scene-0003", "scene-0004"]}
 SIDE = {"translation": [0.94, 0.0, 1.84], "rotation": list(Quaternion(axis=[0, 0, 1], degrees=-90).elements)}
 """Of the LiDAR on the vehicle."""
+MINI = {"train": ["scene-0061", "scene-0553"], "val": ["scene-0103", "scene-0916"]}
+"""Scenes of the version v1.0-mini, as nuScenes' development kit knows them."""
 OBJECTS = (
     # category, attribute, place, speed (both in the vehicle's first frame, m, m/s), width, length, height, yaw, points
     ("vehicle.car", "vehicle.moving", (12.0, 3.0, 0.9), (4.0, 1.0), (1.9, 4.6, 1.7), 0.3, 12),
@@ -25,9 +27,13 @@ OBJECTS = (
     ("vehicle.bicycle", "cycle.without_rider", (20.0, 9.0, 0.7), (0.0, 0.0), (0.6, 1.7, 1.3), 0.0, 6),
     ("movable_object.trafficcone", "", (6.0, 5.0, 0.5), (0.0, 0.0), (0.4, 0.4, 1.1), 0.0, 5),
     ("vehicle.truck", "vehicle.moving", (30.0, -10.0, 1.5), (8.0, 0.0), (2.5, 6.9, 2.8), 0.1, 11),
+    ("vehicle.bicycle", "cycle.without_rider", (18.2, -14.0, 0.7), (0.0, 0.0), (0.6, 1.7, 1.3), 0.5, 6),
+    ("vehicle.bus.rigid", "vehicle.stopped", (25.0, 18.0, 1.7), (0.0, 0.0), (2.9, 11.0, 3.4), 0.2, 0),
     ("movable_object.debris", "", (4.0, -9.0, 0.3), (0.0, 0.0), (0.5, 0.5, 0.5), 0.0, 5),
-    ("static_object.bicycle_rack", "", (40.0, 30.0, 0.7), (0.0, 0.0), (1.0, 4.0, 1.5), 0.5, 5),
+    ("static_object.bicycle_rack", "", (18.0, -14.0, 0.7), (0.0, 0.0), (1.0, 4.0, 1.5), 0.5, 5),
 )
+CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_FRONT_LEFT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_BACK_RIGHT")
+INTRINSIC = [[1000.0, 0.0, 800.0], [0.0, 1000.0, 450.0], [0.0, 0.0, 1.0]]
 BETWEEN_KEYFRAMES, BETWEEN_SWEEPS = 500_000, 50_000
 """Microseconds."""
 
@@ -82,11 +88,14 @@ class _Tables:
         self.tables["visibility"] = [{"token": "4", "level": "v80-100", "description": ""}]
         self.tables["sensor"] = [
             {"token": "lidar", "channel": "LIDAR_TOP", "modality": "lidar"},
-            {"token": "camera", "channel": "CAM_FRONT", "modality": "camera"},
+            *({"token": f"sensor {camera}", "channel": camera, "modality": "camera"} for camera in CAMERAS),
         ]
         self.tables["calibrated_sensor"] = [
             {"token": "lidar here", "sensor_token": "lidar", **SIDE, "camera_intrinsic": []},
-            {"token": "camera here", "sensor_token": "camera", **SIDE, "camera_intrinsic": np.eye(3).tolist()},
+            *(
+                {"token": f"{camera} here", "sensor_token": f"sensor {camera}", **SIDE, "camera_intrinsic": INTRINSIC}
+                for camera in CAMERAS
+            ),
         ]
         log = {"token": "log", "logfile": "tiny", "vehicle": "t", "date_captured": "2026-01-01", "location": "tiny"}
         self.tables["log"] = [log]
@@ -126,9 +135,9 @@ class _Tables:
         record = {"sample_token": sample, "ego_pose_token": f"pose of {token}", "timestamp": time, "fileformat": "pcd",
                   "is_key_frame": keyframe, "height": 0, "width": 0}  # fmt: skip
         lidar = {"token": token, "calibrated_sensor_token": "lidar here", "filename": filename}
-        if keyframe:  # a camera that need not be read
-            image = {"token": f"image of {token}", "calibrated_sensor_token": "camera here",
-                     "filename": "samples/CAM_FRONT/none.jpg", "prev": "", "next": ""}  # fmt: skip
+        for camera in CAMERAS if keyframe else ():  # whose images are not there
+            image = {"token": f"{camera} of {token}", "calibrated_sensor_token": f"{camera} here", "prev": "",
+                     "next": "", "filename": f"samples/{camera}/none.jpg", "width": 1600, "height": 900}  # fmt: skip
             self.tables["sample_data"].append({**record, **image, "fileformat": "jpg"})
         self.tables["sample_data"].append({**record, **lidar})
         self._scan(number, seconds, pose).tofile(self.root / filename)

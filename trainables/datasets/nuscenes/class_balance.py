@@ -22,7 +22,7 @@ class BalancedKeyframes(CBGSDataset):
     """`CBGSDataset` in which every class that occurs comes up equally often; keyframes are drawn when it is built."""
 
     def _get_sample_indices(self, dataset: Any) -> list[int]:
-        """As many keyframes of each class, drawn with replacement of NumPy's global stream."""
+        """As many keyframes of each class, at least one, drawn with replacement of NumPy's global stream."""
         of_class: list[list[int]] = [[] for _ in self.metainfo["classes"]]
         for place in range(len(dataset)):
             for label in dataset.get_cat_ids(place):
@@ -31,7 +31,7 @@ class BalancedKeyframes(CBGSDataset):
         total, drawn = sum(map(len, of_class)), list[int]()
         for places in filter(None, of_class):
             ratio = (1 / len(of_class)) / (len(places) / total)
-            drawn += np.random.choice(places, int(len(places) * ratio)).tolist()
+            drawn += np.random.choice(places, max(1, int(len(places) * ratio))).tolist()
         if not drawn:
             raise InputError("class-balanced sampling needs a labeled object in a training keyframe; there is none")
         return drawn

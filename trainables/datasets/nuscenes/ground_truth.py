@@ -67,7 +67,6 @@ def write(root: Path, split: str, asked: Sequence[Asked]) -> None:
     write_atomically(truth_file(root, split), pickle.dumps([vars(one) for one in asked]))
 
 
-@lru_cache(maxsize=4)
 def read(root: Path, split: str) -> tuple[Asked, ...]:
     """The objects of a split, keyframe by keyframe as in its info file.
 
@@ -76,12 +75,17 @@ def read(root: Path, split: str) -> tuple[Asked, ...]:
     """
     path = truth_file(root, split)
     try:
-        return tuple(Asked(**one) for one in pickle.loads(path.read_bytes()))
+        return _read(path, path.stat().st_mtime_ns)
     except (OSError, TypeError, pickle.UnpicklingError, EOFError) as error:
         raise InputError(
             f"expected the objects of split {split} at {path}; cannot read them ({error}). Run `python run_study.py "
             f"prepare nuscenes {root}`"
         ) from error
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, _changed: int) -> tuple[Asked, ...]:
+    return tuple(Asked(**one) for one in pickle.loads(path.read_bytes()))
 
 
 def of_tables(tables: Tables, sample: Record) -> Asked:

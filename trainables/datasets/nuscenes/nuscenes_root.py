@@ -72,8 +72,6 @@ def prepare(
         if not _ready(root, wanted):
             steps = progress or (lambda what, done, total: None)
             _add_to(root, steps) if of_others else _prepare_all(root, wanted["version"], max_sweeps, steps)
-            prepared_version.cache_clear()
-            ground_truth.read.cache_clear()
 
 
 def _ready(root: Path, wanted: Mapping[str, Any]) -> bool:
@@ -84,29 +82,34 @@ def _ready(root: Path, wanted: Mapping[str, Any]) -> bool:
 def _prepare_all(root: Path, version: str, max_sweeps: int, progress: Progress) -> None:
     from trainables.datasets.nuscenes.swept_objects import cut_out  # loads mmdet3d
 
-    scenes = scenes_of(root, version)
-    content = tables_digest(root, version)
+    content, scenes, tables = tables_digest(root, version), scenes_of(root, version), Tables(root / version)
+    made = {split: _described(root, tables, scenes[split], split, max_sweeps, progress) for split in SPLITS}
+    # Whatever is wrong with tables and scans has been said by now, before anything is written.
     made_of = {"version": version, "max_sweeps": max_sweeps}
     write_atomically(root / MARKER, json.dumps({**made_of, "digest": None}).encode())
-    tables = Tables(root / version)
-    for split in SPLITS:
-        samples = [
-            sample
-            for sample in tables.samples
-            if tables.get("scene", sample["scene_token"], "sample")["name"] in scenes[split]
-        ]
-        found = []
-        for place, sample in enumerate(samples):
-            found.append(keyframe_info(tables, sample, place, max_sweeps))
-            progress(split, place + 1, len(samples))
-        if not found:
-            raise InputError(f"the scenes of split {split} in {root / version} have no keyframe")
-        check_scans(root, found, lengths=True)
-        ground_truth.write(root, split, [ground_truth.of_tables(tables, sample) for sample in samples])
-        content_of_split = {"metainfo": metainfo(version), "data_list": found}
-        write_atomically(infos_file(root, split), pickle.dumps(content_of_split))
-    cut_out(root, infos(root, "train")["data_list"], progress)
+    for split, (listed, asked) in made.items():
+        ground_truth.write(root, split, asked)
+        found = {"metainfo": metainfo(version), "data_list": listed}
+        write_atomically(infos_file(root, split), pickle.dumps(found))
+    cut_out(root, made["train"][0], progress)
     write_atomically(root / MARKER, json.dumps({**made_of, "digest": content}).encode())
+
+
+def _described(
+    root: Path, tables: Tables, scenes: set[str], split: str, max_sweeps: int, progress: Progress
+) -> tuple[list[dict[str, Any]], list[ground_truth.Asked]]:
+    """The entries of a split's keyframes, and what the evaluation asks for in them."""
+    samples = [
+        sample for sample in tables.samples if tables.get("scene", sample["scene_token"], "sample")["name"] in scenes
+    ]
+    if not samples:
+        raise InputError(f"the scenes of split {split} in {tables.folder} have no keyframe")
+    listed = []
+    for place, sample in enumerate(samples):
+        listed.append(keyframe_info(tables, sample, place, max_sweeps))
+        progress(split, place + 1, len(samples))
+    check_scans(root, listed, lengths=True)
+    return listed, [ground_truth.of_tables(tables, sample) for sample in samples]
 
 
 def _add_to(root: Path, progress: Progress) -> None:

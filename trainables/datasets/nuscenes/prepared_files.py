@@ -59,11 +59,15 @@ def infos(root: Path, split: str) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=4)
 def prepared_version(root: Path) -> str:
     """The version that a prepared root was made of."""
     made_of = marker(root)
-    return made_of["version"] if made_of else str(infos(root, "val")["metainfo"].get("version", ""))
+    return made_of["version"] if made_of else _version_told(root, infos_file(root, "val").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _version_told(root: Path, _changed: int) -> str:
+    return str(infos(root, "val")["metainfo"].get("version", ""))
 
 
 def versions(root: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 Importing this module registers `CheckedKeyframe` and `CheckedSweeps`; put their names in the places of mmdet3d's
 `LoadPointsFromFile` and `LoadPointsFromMultiSweeps` in a config. Those end a truncated scan in a reshape traceback and
-train on NaN silently.
+train on NaN silently, and put sweeps beside where they belong when the vehicle turns.
 """
 
 from collections.abc import Mapping
@@ -72,10 +72,27 @@ class CheckedKeyframe(LoadPointsFromFile):
 
 @TRANSFORMS.register_module()
 class CheckedSweeps(LoadPointsFromMultiSweeps):
-    """`LoadPointsFromMultiSweeps` that reads and checks its scans by `read_scan`."""
+    """`LoadPointsFromMultiSweeps` that reads and checks its scans by `read_scan`, and puts them where they belong.
+
+    mmdet3d 1.4 takes points p of a sweep to p R - t instead of (p - t) R, with turn R and shift t of `lidar2sensor`:
+    where the vehicle turns by 0.1 rad on 8 m, that is 0.8 m beside. Versions before 1.0 had it right.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """The points of a keyframe and of sweeps before it."""
+        if "lidar_sweeps" in results:
+            results = {**results, "lidar_sweeps": [_shifted_first(sweep) for sweep in results["lidar_sweeps"]]}
+        return super().transform(results)
 
     def _load_points(self, pts_filename: str) -> NDArray[np.float32]:
         return read_scan(Path(pts_filename)).reshape(-1)
+
+
+def _shifted_first(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """A sweep whose shift is turned, so that subtracting it after the turn is the same as before."""
+    points, matrix = sweep["lidar_points"], np.array(sweep["lidar_points"]["lidar2sensor"])
+    matrix[:3, 3] = matrix[:3, 3] @ matrix[:3, :3]
+    return {**sweep, "lidar_points": {**points, "lidar2sensor": matrix}}
 
 
 def scans_of(root: Path, info: Mapping[str, Any]) -> list[Path]:

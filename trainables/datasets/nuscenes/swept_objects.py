@@ -1,8 +1,9 @@
 """nuScenes' ground-truth database: every labeled object of the training split, cut out of a keyframe and its sweeps.
 
 Pasted into other frames by ground-truth sampling (Yan et al., SECOND, Sensors 2018, section 3.2), and written as
-mmdet3d 1.4's `DataBaseSampler` reads it. Differs from create_data.py: the ten classes are always listed, and objects of
-other categories are left out (there their label -1 makes them barriers, the last class).
+mmdet3d 1.4's `DataBaseSampler` reads it. Differs from create_data.py: the ten classes are always listed, objects of
+other categories are left out (there their label -1 makes them barriers, the last class), and sweeps lie where they
+belong (`scans.CheckedSweeps`).
 """
 
 import pickle
