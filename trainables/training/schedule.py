@@ -10,7 +10,6 @@ from study.nouns.config import TrainingConfig
 from study.nouns.errors import InputError
 from trainables.training import clipping  # noqa: F401  registered by name
 
-
 LONGEST_WARM_UP = 0.05
 """Share of a training that a phase counted in steps may take. mmdet3d's 1,000 steps are made for data sets of which an
 epoch has a thousand: on a small one they would never end."""
