@@ -218,7 +218,8 @@ def _completed(config: TrialConfig) -> tuple[type[distillers.Distiller], dict[st
     """The method of a run that distills, and every hyper-parameter of it."""
     method = distillers.load(config.method)
     validated(method.Parameters, config.parameters, prefix="parameters")
-    return method, method.complete(config.parameters, detectors.load(config.detector.name).kind)
+    spec = detectors.load(config.detector.name)
+    return method, method.complete(method.as_released(config.parameters, spec.released), spec.kind)
 
 
 def _check_gpus(given: float) -> None:

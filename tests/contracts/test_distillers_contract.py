@@ -23,14 +23,17 @@ SMALL = {
     "pointdistiller": {"samples": 64, "neighbors": 8},
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
     "se_ssd": {"score": 0.001, "overlap": 0.1},  # an untrained head is sure of nothing
+    "rdd": {"score": 0.001},
     "sparsekd": {"foreground": "everywhere"},  # and no anchor of a small detector lies on a small scan's objects
 }
 """Hyper-parameters that fit small scans, where a method's defaults do not."""
-WAITS = {"crd": 1, "pointdistiller": 1, "se_ssd": 13, "sparsekd": 96, "combined": 97}
+ALONE: dict[tuple[str, str], dict[str, Any]] = {("rdd", "pointrcnn"): {"feature_weight": 0, "select": "all"}}
+"""What of a method a detector can do that cannot do the whole."""
+WAITS = {"crd": 1, "pointdistiller": 1, "rdd": 11, "se_ssd": 13, "sparsekd": 96, "combined": 97}
 """How often the host waits for the device inside a method in a step of two scans, at most; the others never wait.
 
-All but 4 are mmdet3d's code: of se_ssd the heads' decoding, of sparsekd the heads' anchor targets, and of whoever
-comes first the making of the anchors.
+All but 6 are mmdet3d's code: of rdd and se_ssd the heads' decoding, of sparsekd the heads' anchor targets, and of
+whoever comes first the making of the anchors.
 """
 
 
@@ -48,7 +51,8 @@ def networks(family: str, twins: bool) -> tuple[Any, Any]:
 def build(method: str, family: str, *, twins: bool = False, **parameters) -> StudentModel:
     """A student under a teacher."""
     spec, loaded = detectors.load(family), distillers.load(method)
-    parameters = loaded.Parameters(**loaded.complete({**SMALL.get(method, {}), **parameters}, spec.kind))
+    given = {**SMALL.get(method, {}), **ALONE.get((method, family), {})}
+    parameters = loaded.Parameters(**loaded.complete({**given, **parameters}, spec.kind))
     student, teacher = copy.deepcopy(networks(family, twins))
     model = StudentModel(student, spec)
     torch.manual_seed(0)

@@ -141,13 +141,12 @@ def scan_of(detector: str, root: Path | None) -> Scan:
 def packed(config: DetectorConfig, scan: Scan) -> dict[str, Any]:
     """A scan as the detector's own test pipeline packs it: a batch of one, without ground truth."""
     spec = detectors.load(config.name)
-    cfg = spec.load(config, teacher=True)
-    scan = scan[:, list(spec.columns)]
+    cfg, points = spec.load(config, teacher=True), scan[:, spec.columns]
     steps = [step for step in cfg.test_dataloader.dataset.pipeline if not step.type.startswith("Load")]
     if config.range is not None:
         detectors.lay_range(steps, config.range)
     boxes = {"box_type_3d": LiDARInstance3DBoxes, "box_mode_3d": Box3DMode.LIDAR}
-    return pseudo_collate([Compose(steps)({"points": LiDARPoints(scan, points_dim=scan.shape[1]), **boxes})])
+    return pseudo_collate([Compose(steps)({"points": LiDARPoints(points, points_dim=points.shape[1]), **boxes})])
 
 
 def _latency_ms(network: Any, frame: dict[str, Any], repeats: int) -> float:

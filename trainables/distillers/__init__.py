@@ -7,7 +7,7 @@ teacher under names, never the detectors; its adapters are its own and end with 
 import importlib
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -64,6 +64,16 @@ class Distiller(nn.Module):
             pydantic.ValidationError: an unknown name or a value out of range.
         """
         return cls.Parameters(**parameters).model_dump()
+
+    @classmethod
+    def as_released(cls, parameters: dict[str, Any], released: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """What was set; where that asks for the released code, together with what the code sets for one detector alone.
+
+        Args:
+            parameters: what was set.
+            released: by method, what the detector says of it (`DetectorSpec.released`).
+        """
+        return parameters
 
     @classmethod
     def called(cls, parameters: Any) -> dict[str, Called]:

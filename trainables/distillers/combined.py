@@ -4,7 +4,7 @@ Zhang, Dong, Tai and Ma, "PointDistiller" (2022), section 4. `methods` names the
 weight of each among them; the student under all of them has one teacher, so they must agree on how it runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -56,6 +56,12 @@ class Combined(Distiller):
             found = ", ".join(f"{name}={mode}" for name, mode in modes.items())
             raise InputError(f"parameters.methods must agree on one teacher_mode, got {found}")
         return whole
+
+    @classmethod
+    def as_released(cls, parameters: dict[str, Any], released: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Each part as its own method has it."""
+        parts = cls.Parameters(**parameters).methods.items()
+        return {**parameters, "methods": {name: load(name).as_released(options, released) for name, options in parts}}
 
     @classmethod
     def called(cls, parameters: Any) -> dict[str, Called]:

@@ -21,6 +21,7 @@ from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
 from trainables.distillers import Distiller
 from trainables.distillers.parts.boxes import inside
+from trainables.distillers.parts.regions import cell_size
 from trainables.features import Batch, Features, Map
 
 
@@ -105,7 +106,7 @@ def holds_points(read: Map, scan: int, points: Tensor) -> Tensor:
     """
     height, width = read.values.shape[2:]
     position = read.position[scan].view(height, width, 3)
-    edge = _edge(read, scan)
+    edge = cell_size(read, scan)
     column, line = ((points[:, :2] - position[0, 0, :2]) / edge + 0.5).floor().unbind(1)
     on_grid = (column >= 0) & (column < width) & (line >= 0) & (line < height)
     cell = (line * width + column).where(on_grid, height * width).long()  # beyond the grid: one cell more, cut off
@@ -129,14 +130,5 @@ def on_objects(read: Map, scan: int, boxes: Tensor) -> Tensor:
     if read.values.dim() == 3:
         return inside(position, boxes).any(1)
     grown = boxes.clone()
-    grown[:, 3:5] += _edge(read, scan).amin()
+    grown[:, 3:5] += cell_size(read, scan).amin()
     return inside(position[:, :2], grown).any(1)  # a grid has no height
-
-
-def _edge(read: Map, scan: int) -> Tensor:
-    """Length of a cell along x and along y, m; infinite along an axis of one cell."""
-    height, width = read.values.shape[2:]
-    position = read.position[scan].view(height, width, 3)
-    extent = (position[-1, -1] - position[0, 0])[:2]
-    steps = extent.new_tensor([width - 1, height - 1])
-    return torch.where(steps > 0, extent / steps.clamp(min=1), float("inf"))

@@ -14,7 +14,7 @@ RL (`reweight`): w = N softmax(importance / temperature) over the N rows. Withou
 the mean over rows, with w scaled to mean 1, so that LD alone and LD + RL have losses of one size.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import torch
@@ -94,6 +94,13 @@ class PointDistiller(Distiller):
         set_by_hand = cls.Parameters(**parameters)
         switches = set_by_hand.model_dump(include={"form", "local", "reweight"})
         return completed({**switches, **set_by_hand.model_dump(exclude_unset=True)}, kind)
+
+    @classmethod
+    def as_released(cls, parameters: dict[str, Any], released: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """`form=released` has what the detector says of the code, beneath what was set."""
+        return (
+            {**released.get("pointdistiller", {}), **parameters} if parameters.get("form") == "released" else parameters
+        )
 
     @classmethod
     def called(cls, parameters: Any) -> dict[str, Called]:

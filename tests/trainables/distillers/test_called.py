@@ -8,6 +8,11 @@ from study.nouns.overrides import override
 from trainables import detectors, distillers
 from trainables import run as one_run
 
+OWN = ("pointdistiller", "rdd")
+"""Methods that say themselves what is searched."""
+ALONE = {("rdd", "pointrcnn"): {"feature_weight": 0, "select": "all"}}
+"""What of a method a detector can do that cannot do the whole."""
+
 
 def config(method: str = "pointdistiller", detector: str = "pointpillars", **parameters) -> TrialConfig:
     return TrialConfig(method=method, detector=DetectorConfig(name=detector), parameters=parameters)
@@ -52,7 +57,7 @@ def test_k_is_searched_only_with_ld_and_tau_only_with_rl():
     assert all(not space[f"parameters.{name}"].when for name in ("samples", "local", "reweight"))
 
 
-@pytest.mark.parametrize("method", [name for name in distillers.names() if name != "pointdistiller"])
+@pytest.mark.parametrize("method", [name for name in distillers.names() if name not in OWN])
 def test_of_every_other_method_the_weight_is_searched_in_its_range(method):
     space = one_run.search_space(config(method))
     assert list(space) == ["parameters.weight"]
@@ -63,7 +68,7 @@ def test_of_every_other_method_the_weight_is_searched_in_its_range(method):
 @pytest.mark.parametrize("detector", detectors.names())
 @pytest.mark.parametrize("method", distillers.names())
 def test_whatever_is_searched_is_called_something_and_both_ends_of_its_range_can_be_set(method, detector):
-    run = config(method, detector)
+    run = config(method, detector, **ALONE.get((method, detector), {}))
     called, space = one_run.called(run), one_run.search_space(run)
     assert space.keys() <= called.keys()
     for key, searched in space.items():
@@ -71,6 +76,24 @@ def test_whatever_is_searched_is_called_something_and_both_ends_of_its_range_can
         for value in searched.choices or (searched.low, searched.high):
             changed = override(run, {**searched.when, key: int(value) if searched.integer else value})
             one_run.called(changed)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "searched"),
+    [
+        ({}, {"most", "threshold", "tau"}),
+        ({"select": "distance", "normalize": "none"}, {"most", "threshold"}),
+        ({"select": "fraction"}, {"most", "share", "tau"}),
+        ({"select": "all", "feature_weight": 0}, {"most"}),
+    ],
+    ids=str,
+)
+def test_of_rdd_its_weight_the_proposals_and_what_is_read_of_the_choice_and_the_softmax_are_searched(
+    parameters, searched
+):
+    space = one_run.search_space(config("rdd", **parameters))
+    assert {key.removeprefix("parameters.") for key in space} == {"weight", *searched}
+    assert (space["parameters.weight"].low, space["parameters.weight"].high) == (0.1, 1000)
 
 
 def test_a_combination_calls_its_parts_values_as_the_parts_do():

@@ -30,10 +30,10 @@ def loss(distiller, features):
     return distiller(*features, BATCH)["kd_loss"]
 
 
-def reference(distiller, features):
-    """The formula, one row, one neighbor and one channel at a time, in Python floats."""
+def reference(distiller, features, level=0):
+    """The formula of one row set, one row, one neighbor and one channel at a time, in Python floats."""
     options = distiller.options
-    student, teacher = (f.rows[0] for f in features)
+    student, teacher = (f.rows[level] for f in features)
     s, t = student.values.tolist(), teacher.values.tolist()
     scans = [[r for r in range(len(s)) if teacher.scan[r] == b] for b in range(2)]
     groups = scans if options.scope == "scan" else [scans[0] + scans[1]]
@@ -47,10 +47,10 @@ def reference(distiller, features):
              [: options.neighbors] for i in c]
             for c in chosen
         ]  # fmt: skip
-        ours = graphs(distiller.student_graphs[0], s, chosen, near, options)
-        theirs = graphs(distiller.teacher_graphs[0], t, chosen, near, options)
+        ours = graphs(distiller.student_graphs[level], s, chosen, near, options)
+        theirs = graphs(distiller.teacher_graphs[level], t, chosen, near, options)
     else:
-        weight, bias = distiller.adapters[0].weight.tolist(), distiller.adapters[0].bias.tolist()
+        weight, bias = distiller.adapters[level].weight.tolist(), distiller.adapters[level].bias.tolist()
         ours = [[[[sum(w * x for w, x in zip(row, s[i], strict=True)) + b for row, b in zip(weight, bias, strict=True)]]
                  for i in c] for c in chosen]  # fmt: skip
         theirs = [[[t[i]] for i in c] for c in chosen]

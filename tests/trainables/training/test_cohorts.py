@@ -23,6 +23,7 @@ from trainables.training.teaching import Teaching
 SMALL: dict[str, dict[str, Any]] = {
     "pointdistiller": {"samples": 256, "neighbors": 8},
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
+    "rdd": {"score": 0.001},
 }
 TIMES = {"gflops", "cohort"}
 

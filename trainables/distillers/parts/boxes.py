@@ -6,6 +6,7 @@ with the velocity along x and y in m/s behind.
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,11 @@ def headed(found: Detections, predictions: Predictions, scan: int) -> Tensor:
     boxes, half = found.boxes.clone(), predictions.directions[scan, found.anchors].argmax(1)
     boxes[:, 6] -= ((boxes[:, 6] - predictions.half_circle) / math.pi).floor() * math.pi - half * math.pi
     return boxes
+
+
+def joined(found: Sequence[Detections]) -> Detections:
+    """Several of one scan, one after the other."""
+    return Detections(*(torch.cat([getattr(each, name) for each in found]) for name in vars(found[0])))
 
 
 def overlaps(boxes1: Tensor, boxes2: Tensor) -> Tensor:

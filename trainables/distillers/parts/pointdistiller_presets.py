@@ -7,7 +7,8 @@ for each detector, and some of its configs' are read and never used.
 N counts rows of a batch for pillars, as released (6,000 of about 33,000 in a batch of six frames), and of a frame
 for cells and points. `student` is a graph as wide as the student's rows: 32 of PointPillars at 4x and 16 at 16x, 45
 and 32 of PointRCNN at 8x and 16x, which is what the released code has; SECOND's graphs have 32 at either. tau is ours
-in the paper's columns, as the paper names none.
+in the paper's columns, as the paper names none. Where the code has other values for a detector than for the others with
+its kind of rows, the detector says so (`DetectorSpec.released`).
 """
 
 from typing import Any, Literal
