@@ -74,7 +74,8 @@ def measure(config: DetectorConfig, *, teacher: bool, scan: Scan, repeats: int =
 
     Args:
         config: which detector; its compression is left out for the teacher.
-        scan: (P, C) points of a data set that the detector can learn from, as `scan_of` gives them.
+        scan: (P, C) points of a data set that the detector can learn from, as `scan_of` gives them; with all values
+            that the data set's points have.
         repeats: timed frames, after a warm-up.
 
     Raises:
