@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pointdistiller": {"samples": 256, "neighbors": 8},
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
 }
-TIMES = {"gflops", "cohort"}
+TIMES = {"gflops", "cohort", "host_memory_mb"}
 
 
 @pytest.fixture(scope="module")
