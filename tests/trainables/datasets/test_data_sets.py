@@ -25,7 +25,9 @@ OWN = {
     "nuscenes": ("trainables/datasets/nuscenes/", "trainables/datasets/simulated_nuscenes/", "tests/"),
 }
 NAMES_IT = {
-    "study/kitti_studies.py": "the paper's own studies, with mmdet3d's schedules",
+    "study/kitti_studies.py": "papers' own studies, with mmdet3d's schedules",
+    "study/nuscenes_studies.py": "the same",
+    "study/paper_claims.py": "which metric papers' numbers are in",
     "study/named_studies.py": "the list of studies names the files that they stand in",
     "analysis/": "the paper's printed numbers are of KITTI",
     "trainables/detectors/centerpoint.py": "mmdet3d's config file",
