@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +26,13 @@ from trainables.datasets.simulated_nuscenes.vehicles import KINDS
 
 EXACT = DrivesSpec(train_scenes=2, val_scenes=1, sensor=RingSensorSpec(range_noise_m=0, dropout=0))
 TINY = DrivesSpec(train_scenes=1, val_scenes=1, keyframes=2, sweeps=1, sensor=RingSensorSpec(columns=60))
+WRITE = """
+import sys
+from pathlib import Path
+from trainables.datasets.simulated_nuscenes.drives_root import write
+from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec
+write(DrivesSpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+"""
 
 
 def load(root: Path) -> NuScenes:
@@ -191,6 +200,15 @@ def test_the_same_spec_writes_the_same_bytes_after_an_interruption_too(tmp_path)
         write(TINY, tmp_path / "part", stop)
     assert not (tmp_path / "part" / "simulation.json").exists()
     assert contents(write(TINY, tmp_path / "part")) == whole
+
+
+def test_two_processes_may_write_one_root_at_once(tmp_path) -> None:
+    whole = contents(write(TINY, tmp_path / "alone"))
+    command = [sys.executable, "-c", WRITE, TINY.model_dump_json(), str(tmp_path / "both")]
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    complaints = [writer.communicate()[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0], complaints
+    assert contents(tmp_path / "both") == whole
 
 
 def test_a_complete_root_is_left_as_it_is_and_a_lost_scan_is_made_again(tmp_path, monkeypatch) -> None:

@@ -1,7 +1,7 @@
 """A spec's drives as a root in nuScenes' own files: scans, the thirteen tables, and the spec beside them.
 
-Measured by tests/benchmarks/bench_drives.py beside other programs, sweeps per second of one core's time: 270 simulated
-and 190 written by default (0.3 MB each); with all columns of the real sensor 170 and 155 (0.6 MB).
+Measured by tests/benchmarks/bench_drives.py beside other programs, sweeps per second of one core's time: 240 simulated
+and 200 written by default (0.3 MB each); with all columns of the real sensor 170 and 170 (0.6 MB).
 """
 
 import json

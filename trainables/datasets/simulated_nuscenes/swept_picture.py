@@ -62,12 +62,12 @@ def draw(root: Path, path: Path, most: int) -> Path:
         boxes = np.array([one["bbox_3d"] for one in known]).reshape(-1, 7)
         colors = [COLORS[CLASSES[one["bbox_label_3d"]]] for one in known]
         axes.add_collection(LineCollection(list(footprints(boxes)), colors=colors, linewidths=1.4))
-        for box, one, color in zip(boxes, known, colors, strict=True):
-            way = ARROW_S * np.array(one["velocity"])
-            if np.hypot(*way) > SLOWEST * ARROW_S:  # not where the velocity is unknown
-                arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.2, "mutation_scale": 9}
-                ends = tuple(box[:2] + way), tuple(box[:2])
-                axes.annotate("", *ends, arrowprops=arrow, annotation_clip=True)
+        ways = ARROW_S * np.array([one["velocity"] for one in known]).reshape(-1, 2)
+        moving = np.hypot(*ways.T) > SLOWEST * ARROW_S  # not where the velocity is unknown
+        axes.quiver(
+            *boxes[moving, :2].T, *ways[moving].T, color=[c for c, moves in zip(colors, moving, strict=True) if moves],
+            angles="xy", scale_units="xy", scale=1, width=0.0035, headwidth=3.5, headlength=4.5,
+        )  # fmt: skip
         axes.set(xlim=(-SPAN_M, SPAN_M), ylim=(-SPAN_M, SPAN_M), aspect="equal", xlabel="x [m]", ylabel="y [m]")
         axes.set_title(f"{len(points)} points of {1 + len(info.get('lidar_sweeps', ()))} turns, {len(known)} objects")
     figure.colorbar(painted, ax=figure.axes, label="age of the points [s]", shrink=0.5)
