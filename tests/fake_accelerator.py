@@ -182,6 +182,7 @@ class _Literals(TorchFunctionMode):
         del kwargs["device"]
         if isinstance(args[0], Tensor):
             return args[0].to(DEVICE, kwargs.get("dtype"))
+        args = tree_map(lambda part: part.item() if isinstance(part, OnDevice) else part, args)  # [x, y] of scalars
         wants_gradient = kwargs.pop("requires_grad", False)
         made = func(*args, **kwargs).to(DEVICE)
         return made.requires_grad_() if wants_gradient else made
