@@ -105,7 +105,9 @@ def quick_nuscenes() -> StudySpec:
     base = TrialConfig(
         method="pointdistiller",
         parameters={"neighbors": 16, "samples": 256},
-        detector=DetectorConfig(name="pointpillars_fpn", compression=4, width=0.5, range=(-24, -24, -5, 24, 24, 3)),
+        detector=DetectorConfig(
+            name="pointpillars_fpn", compression=4, width=0.5, pillar=0.4, range=(-24, -24, -5, 24, 24, 3)
+        ),
         dataset=DatasetSpec(name="simulated_nuscenes"),
         training=schedule,
         teacher=TeacherConfig(training=schedule),

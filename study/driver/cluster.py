@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 OBJECT_STORE_BYTES = 256 * 2**20
 """Runs exchange configs and numbers, not tensors; Ray's own default is 30 % of the machine's memory."""
 
+UNKNOWN, UNTOLD = "a node to be started", 16
+"""So many nodes are asked for at once, at most, of an autoscaler that does not tell how many it may start."""
+UNITS = {"CPU": (1, "CPU"), "GPU": (1, "GPU"), "memory": (2**30, "GiB of memory")}
+"""How people count what Ray counts."""
 CONNECT_S = 5.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -32,6 +37,7 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C reaches launch(), which says how to continue
     "RAY_AIR_NEW_OUTPUT": "0",  # no tables between our lines
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # Tune would ask for one node at a time; `Room` knows how many find room
 }
 
 
@@ -93,7 +99,7 @@ def require(resources: dict[str, float], hints: dict[str, str]) -> None:
     """Make sure that one run fits on a node, for Ray waits forever for what no node has.
 
     Args:
-        resources: what one run occupies, as Ray names it (`CPU`, `GPU`).
+        resources: what one run occupies, as Ray names it (`CPU`, `GPU`, `memory` in bytes).
         hints: for every resource the key of the study that asks for it.
 
     Raises:
@@ -104,9 +110,20 @@ def require(resources: dict[str, float], hints: dict[str, str]) -> None:
     nodes = places()
     largest = {name: max((node.holds.get(name, 0) for node in nodes), default=0) for name in resources}
     short = [name for name, amount in resources.items() if largest[name] < amount] or list(resources)
-    wanted = ", ".join(f"{hints[name]}={resources[name]:g}" for name in short)
-    found = ", ".join(f"{largest[name]:g} {name}" for name in short)
+    wanted = ", ".join(f"{hints[name]}={resources[name] / UNITS[name][0]:.4g}" for name in short)
+    found = ", ".join(f"{largest[name] / UNITS[name][0]:.4g} {UNITS[name][1]}" for name in short)
     raise InputError(f"{wanted} fits on no node of this Ray: the largest has {found}")
+
+
+def counted(resources: dict[str, float]) -> str:
+    """What a run occupies, in words."""
+    return ", ".join(f"{amount / UNITS[name][0]:.4g} {UNITS[name][1]}" for name, amount in resources.items() if amount)
+
+
+def memory_of_the_largest() -> int:
+    """Bytes of the largest node; 0 where one that the cluster could start does not tell, for Ray would start none."""
+    known = [node.holds.get("memory", 0) for node in places()]
+    return int(max(known)) if known and all(0 < bytes_ < inf for bytes_ in known) else 0
 
 
 def could_run(resources: dict[str, float]) -> bool:
@@ -120,10 +137,20 @@ def places() -> list["Node"]:
 
 
 def settled(budget: Budget, devices: int, say: Callable[[str], None]) -> Budget:
-    """The budget with its GPUs: where it leaves them open, one per device of a run if this Ray has GPUs, else none."""
+    """The budget with its GPUs: where it leaves them open, one per device of a run if this Ray has GPUs, else none.
+
+    Raises:
+        InputError: it leaves them open, and whether there will be any cannot be known.
+    """
     if budget.gpus_per_trial is not None:
         return budget
-    found = any(node.holds.get("GPU", 0) for node in places())
+    known = [node.holds.get("GPU", 0) for node in places()]
+    if inf in known and not any(0 < gpus < inf for gpus in known):
+        raise InputError(
+            "budget.gpus_per_trial must be said, 0 for none: no node with a GPU is there yet, and the cluster does not "
+            "tell which nodes it starts"
+        )
+    found = any(known)
     if found:
         say(f"GPUs are there: each run takes {devices} (budget.gpus_per_trial=0 trains on the CPU)")
     return budget.model_copy(update={"gpus_per_trial": float(devices if found else 0)})
@@ -160,16 +187,30 @@ def is_own() -> bool:
 
 
 def _startable() -> list[Node]:
-    """Node types that `ray up` may still start for a cluster, from the file that it leaves on the head node.
+    """Nodes that the cluster's autoscaler may still start.
 
-    A Ray of our own starts no nodes, also where it runs on such a head node.
+    `ray up` leaves a file that says which on the head node. KubeRay's autoscaler tells nobody, so its nodes hold
+    anything. A Ray of our own starts no nodes, also where it runs on such a head node.
     """
-    bootstrap = Path.home() / "ray_bootstrap_config.yaml"
-    if is_own() or not bootstrap.exists():
+    if is_own():
         return []
-    types = (yaml.safe_load(bootstrap.read_text()) or {}).get("available_node_types", {})
-    return [
-        Node("", name, kind.get("resources", {}))
-        for name, kind in types.items()
-        for _ in range(kind.get("max_workers", 0))
-    ]
+    bootstrap = Path.home() / "ray_bootstrap_config.yaml"
+    if not bootstrap.exists():
+        return [Node("", UNKNOWN, dict.fromkeys(UNITS, inf))] * UNTOLD if kuberay_scales() else []
+    config = yaml.safe_load(bootstrap.read_text()) or {}
+    types = {name: kind for name, kind in config.get("available_node_types", {}).items() if kind.get("max_workers", 0)}
+    there = [node.holds for node in living()]
+    left: list[Node] = []
+    for name, kind in types.items():
+        holds = kind.get("resources", {})
+        alike = sum(all(node.get(one) == amount for one, amount in holds.items() if one in UNITS) for node in there)
+        left += [Node("", name, holds)] * max(0, kind["max_workers"] - alike)
+    return left[: max(0, config.get("max_workers", len(left)) - sum(node.get("CPU", 0) > 0 for node in there))]
+
+
+def kuberay_scales() -> bool:
+    """Whether this is a pod of a RayCluster whose workers come when they are asked for.
+
+    The operator then starts the head without Ray's own monitor, and hands the command to the pod.
+    """
+    return "no-monitor" in os.environ.get("KUBERAY_GEN_RAY_START_CMD", "")

@@ -11,11 +11,9 @@ A trainable is a function of Tune's config and keeps this contract:
   itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 
 from ray import tune
 from ray.tune import Callback
@@ -27,12 +25,13 @@ from study.driver.live_table import LiveTable
 from study.driver.lost_processes import ALWAYS, Losses
 from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, recorded
 from study.driver.progress import Progress
-from study.driver.scheduling import Cohorts, Ended, Room, kind_of
+from study.driver.scheduling import Cohorts, Ended, Needs, Resources, Room
 from study.driver.stopping import HeldAtEpochs, StopAskedError, Stopping
 from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
-from study.nouns.spec import Budget, StudySpec
+from study.nouns.spec import StudySpec
+from study.planning.memory import memory, one_of_each
 from study.planning.offered import Offered
 from study.planning.plan import check_devices
 from study.planning.planner import Kind, Planner
@@ -108,13 +107,24 @@ class _Loop:
         """
         self.budget = cluster.settled(self.budget, self.state.spec.base.training.devices, self.say)
         check_devices(self.budget, self.state.configs)
-        self.needs = needs(self.budget)
-        hints = {"CPU": "budget.cpus_per_trial", "GPU": "budget.gpus_per_trial"}
-        cluster.require(self.needs["student"], hints)
-        teachers = [config for config in self.state.configs if config.method == "teacher"]
+        teachers = [one for one in self.state.configs if one.method == "teacher"]
+        students = one_of_each(one for one in self.state.configs if one.method != "teacher")
+        taken = memory(self.budget.memory_gb, self.files, cluster.memory_of_the_largest())
+        self.needs, self.together = Needs(self.budget, taken), taken.together(students)
+        self.largest: dict[Kind, Resources] = {"student": self.needs.most(students or teachers)}
+        hints = {"CPU": "budget.cpus_per_trial", "GPU": "budget.gpus_per_trial", "memory": "budget.memory_gb"}
+        if self.budget.memory_gb is None:
+            hints["memory"] = "what earlier runs took, budget.memory_gb"
+        cluster.require(self.largest["student"], hints)
+        self.largest["teacher"] = self.needs.most(teachers)
         if any(self.files.status(config.key) is None for config in teachers):
-            cluster.require(self.needs["teacher"], {**hints, "CPU": "budget.teacher_cpus"})
-        with watching(self.files.root, self.needs["student"], self.say) as self.watch:
+            cluster.require(self.largest["teacher"], {**hints, "CPU": "budget.teacher_cpus"})
+        if not any(node.fits(self.largest["student"]) for node in cluster.living()):
+            wanted = cluster.counted(self.largest["student"])
+            self.say(
+                f"no node is there yet that holds a run ({wanted}): the cluster starts nodes as they are asked for"
+            )
+        with watching(self.files.root, self.largest["student"], self.say) as self.watch:
             yield
 
     def run(self) -> str | None:
@@ -128,10 +138,10 @@ class _Loop:
         known = sum(count for what, count in missing.items() if what != WAVE)
         progress = Progress(known, self.metric.name, self.say, self.state.offered.called)
         clock = Clock(self.files, self.budget.hours)
-        room = Room(self.needs, self.budget.concurrent)
+        room = Room(self.largest, self.budget.concurrent)
         planner = Planner(
             self.state, force=self.force, say=self.say, given_up=progress.give_up, promised=progress.expect,
-            places=lambda: room.places("student"),
+            places=lambda: room.places("student"), together=self.together,
         )  # fmt: skip
         table = LiveTable(self.state, progress, Console(), self.say)
         stopping = Stopping(self.files, self.say)
@@ -156,11 +166,10 @@ class _Loop:
     def _tune(
         self, planner: Planner, room: Room, stopping: Stopping, guards: list[Callback], shown: list[Callback]
     ) -> None:
-        needs_of = partial(_placed, self.needs)
         tuner = tune.Tuner(
-            tune.with_resources(recorded(self.state.offered.trainable), needs_of),
+            tune.with_resources(recorded(self.state.offered.trainable), self.needs.placed),
             tune_config=tune.TuneConfig(
-                search_alg=Cohorts(planner, room, stopping),
+                search_alg=Cohorts(planner, room, stopping, self.needs),
                 scheduler=HeldAtEpochs(stopping),
                 num_samples=-1,
                 reuse_actors=True,  # a worker pays its heavy imports once, not once per cohort
@@ -175,21 +184,6 @@ class _Loop:
             ),
         )
         tuner.fit()
-
-
-def needs(budget: Budget) -> dict[Kind, dict[str, float]]:
-    """What a cohort of students occupies, and what a teacher does."""
-    gpus = budget.gpus_per_trial or 0
-    # A share of a GPU is for cohorts that run side by side; the teacher has nobody to share with.
-    return {
-        "student": {"CPU": budget.cpus_per_trial, "GPU": gpus},
-        "teacher": {"CPU": budget.teacher_cpus, "GPU": max(1.0, gpus) if gpus else gpus},
-    }
-
-
-def _placed(needs: Mapping[Kind, Mapping[str, float]], tune_config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    wanted = needs[kind_of(compose(tune_config)[0].config.method)]
-    return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])
 
 
 def _folder(trial: Trial) -> str:

@@ -64,7 +64,7 @@ class Watch:
         elif self._alone_since is None:
             self._alone_since = now
         elif now - self._alone_since > GRACE_S:
-            wanted = ", ".join(f"{amount:g} {name}" for name, amount in self.resources.items() if amount)
+            wanted = cluster.counted(self.resources)
             raise NodesLostError(f"Ray has lost every node that could hold a run ({wanted})")
 
     def blind(self) -> str | None:

@@ -47,6 +47,12 @@ class Budget(Frozen):
         description="runs that train together on one stream of batches and under one teacher; null is up to 16, spread "
         "over what can run at once; 1 trains every run by itself",
     )
+    memory_gb: float | None = Field(
+        None,
+        ge=0,
+        description="GiB of a machine's memory that a cohort, or a teacher, takes; null is what earlier runs of its "
+        "kind took, and a fifth more; 0 plans none",
+    )
     retries: int = Field(
         2,
         ge=0,

@@ -30,9 +30,9 @@ def stream_of(config: TrialConfig) -> str:
     return json.dumps(shared, sort_keys=True)
 
 
-def size(budget: Budget, waiting: int, free: int) -> int:
+def size(budget: Budget, waiting: int, free: int, most: int = MOST) -> int:
     """How many of the runs that wait start together, where so many cohorts find room now."""
-    return budget.cohort or max(1, min(MOST, ceil(waiting / max(1, free))))
+    return budget.cohort or max(1, min(most, ceil(waiting / max(1, free))))
 
 
 def check_alone(budget: Budget, config: TrialConfig) -> None:

@@ -202,6 +202,11 @@ def _detector(config: TrialConfig) -> str:
 
 def _kind(config: TrialConfig) -> str:
     """Equal for runs whose epochs take as long."""
+    return kind_of_batches(config.method, config)
+
+
+def kind_of_batches(name: str, config: TrialConfig) -> str:
+    """Equal for what has one name, detector, data and batches."""
     batches = config.training.model_dump(mode="json", include={"batch_size", "repeat", "devices", "amp"})
     identity = config.identity()
-    return json.dumps([config.method, identity["detector"], identity["dataset"], batches], sort_keys=True)
+    return json.dumps([name, identity["detector"], identity["dataset"], batches], sort_keys=True)

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from study.nouns.assignment import Assignment
 from study.nouns.promised import PlannedRun
-from study.planning.cohorts import size, stream_of
+from study.planning.cohorts import MOST, size, stream_of
 from study.planning.missing import assign, fail, still_to_run
 from study.planning.plan import too_weak
 from study.planning.study_state import StudyState
@@ -42,6 +42,7 @@ class Planner:
         given_up: told of a run that has failed without having been started, and why.
         promised: told how many more runs there are than were known.
         places: how many cohorts of students the cluster holds, taken or free.
+        together: how many runs a cohort may have at most, as far as the study leaves that open.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class Planner:
         given_up: Callable[[Assignment, str], None],
         promised: Callable[[int], None],
         places: Callable[[], int],
+        together: int = MOST,
     ) -> None:
         self.state, self.files, self.force, self.say, self.given_up = state, state.files, force, say, given_up
-        self.promised, self.places = promised, places
+        self.promised, self.places, self.together = promised, places, together
         self.running: set[str] = set()
         self.unfit: dict[str, str] = {}
         """By the keys of teachers from which nothing is distilled: why not."""
@@ -143,7 +145,10 @@ class Planner:
     def _next_rows(self, room: int) -> list[Assignment]:
         waiting = self._waiting()
         together = [one.run for one in waiting if one.stream == waiting[0].stream]
-        return [self.state.assign(run) for run in together[: size(self.state.spec.budget, len(waiting), room)]]
+        return [
+            self.state.assign(run)
+            for run in together[: size(self.state.spec.budget, len(waiting), room, self.together)]
+        ]
 
     def _next_suggested(self, room: int) -> list[Assignment]:
         if not self._suggested:
@@ -151,7 +156,7 @@ class Planner:
             assert search is not None, "a search has more"
             assert spec.search is not None, "a study with a search"
             most = min(max(search.draws_left, ceil(spec.search.trials / ROUNDS)), ceil(search.left / room))
-            self._suggested = search.ask(max(1, min(most, spec.budget.cohort or most)), self.state.keep)
+            self._suggested = search.ask(max(1, min(most, spec.budget.cohort or self.together)), self.state.keep)
             # What is a row too is run as such, and told to the search when it ends.
             known = self.running | self._rows.keys()
             self._suggested = [one for one in self._suggested if one.config.key not in known]

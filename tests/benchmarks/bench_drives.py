@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainables.datasets.simulated_nuscenes.drive import drive
+from trainables.datasets.simulated_nuscenes.drives import drive
 from trainables.datasets.simulated_nuscenes.drives_root import scene_names, write
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec, RingSensorSpec
 

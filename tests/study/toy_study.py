@@ -88,6 +88,7 @@ def train_one(assigned: Assignment) -> None:
     facts = {"pid": float(os.getpid()), "threads": float(os.environ.get("OMP_NUM_THREADS", "0"))}
     facts["sees_gpus"] = float(os.environ.get("CUDA_VISIBLE_DEVICES") != "")
     facts["gflops"] = gflops(wants)
+    facts["node"] = float(os.getppid())  # the process by which Ray starts all others of a node
     epochs = config.training.epochs
     checkpoint = files.latest(config.key)
     reached = height(wants) + random.Random(config.key).gauss(0, wants.get("noise", 0.0))

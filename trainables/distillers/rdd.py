@@ -12,7 +12,7 @@ Of the M + N pairs those count (m = 1, without gradient) whose representations d
 
 p the class scores and b the codes of the anchor or cell that made the proposal, read in both networks; of heads that
 find centers p alone. The student's features pass a trained 1x1 convolution, batch norm and ReLU (psi). The paper gives
-tau = 4, a1 = a2 = 0.2, lambda = 0.1 and the 100 best boxes; with `logit_weight=0` it is its RDD-F, with
+tau = 4, a1 = a2 = 0.2, lambda = 0.1 and, for tests, the 100 best boxes; with `logit_weight=0` it is its RDD-F, with
 `feature_weight=0` its RDD-L. All else it leaves open, each an option whose default is this file's:
 
 - proposals: boxes of a `score`, the `most` best, less those that a better one of the class overlaps (`overlap`);

@@ -66,7 +66,7 @@ def reset_peak_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    elif sys.platform == "linux":
+    if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # a C library without malloc_trim measures a little more
             ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
@@ -74,8 +74,11 @@ def reset_peak_memory() -> None:
 
 def peak_memory_mb() -> float:
     """Peak since `reset_peak_memory`: of the GPU where there is one, else resident memory of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else host_memory_mb()
+
+
+def host_memory_mb() -> float:
+    """Peak of this process's resident memory since `reset_peak_memory`."""
     line = next((line for line in _read("/proc/self/status").splitlines() if line.startswith("VmHWM")), "")
     return float(line.split()[1]) / 1024 if line else 0.0
 

@@ -20,6 +20,7 @@ from trainables.training.checkpoints.writing import export_detector
 from trainables.training.clipping import tally_of
 from trainables.training.epochs import Journal, Trained
 from trainables.training.failing import DivergedError
+from trainables.training.machine import host_memory_mb
 from trainables.training.processes.shared_step import shared
 from trainables.training.schedule import Schedule, lay_schedule
 from trainables.training.seeds import OwnStreams
@@ -122,5 +123,6 @@ class Student:
         network, so_far = self.model.student, self.journal.so_far
         if is_main_process():
             export_detector(self.config, network, self.folder)
-        facts = {"params_m": parameter_count(network) / 1e6, "steps": float(so_far.steps), **so_far.gradients.facts}
+        size = {"params_m": parameter_count(network) / 1e6, "host_memory_mb": host_memory_mb()}
+        facts = {**size, "steps": float(so_far.steps), **so_far.gradients.facts}
         return Trained(epochs=so_far.epochs, facts=facts, peak_memory_mb=so_far.peak_memory_mb)

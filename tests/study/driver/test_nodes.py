@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import toy_study
 from ray import cloudpickle
+from several_nodes import TOKEN
 from test_launch import epochs_trained, wait_for_records
 from toy_study import OFFERED, toy
 
@@ -30,8 +31,6 @@ from study.nouns.spec import StudySpec
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 RAY = str(Path(sys.executable).with_name("ray"))
-TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
-"""Nodes and driver of one cluster agree on it, whatever an earlier Ray of this machine has left."""
 QUIET = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
 TRIED = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False) if shutil.which("unshare") else None
 MAY_MOUNT = TRIED is not None and TRIED.returncode == 0

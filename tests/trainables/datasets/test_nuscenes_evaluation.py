@@ -11,6 +11,7 @@ from nuscenes import NuScenes
 from nuscenes.eval.common.config import config_factory
 from nuscenes.eval.detection.data_classes import DetectionConfig
 from nuscenes.eval.detection.evaluate import NuScenesEval
+from nuscenes_found import ORDER, metric_of, predictions, result_file
 from nuscenes_tiny_root import MINI, write_tiny_root
 
 from study.nouns.errors import InputError
@@ -18,18 +19,11 @@ from study.nouns.metrics import judge, principal
 from trainables import datasets
 from trainables.datasets.nuscenes import ground_truth, nuscenes_root
 from trainables.datasets.nuscenes.detection_score import CLASSES, DISTANCES, ERRORS
-from trainables.datasets.nuscenes.detections import Detections, in_the_world
-from trainables.datasets.nuscenes.devkit_metric import NuScenesDevkitMetric
+from trainables.datasets.nuscenes.detections import Detections
 from trainables.datasets.nuscenes.devkit_score import rules, score
 
 from mmdet3d.evaluation.metrics import NuScenesMetric  # isort: skip - after the operators are plugged in
 from mmdet3d.structures import LiDARInstance3DBoxes  # isort: skip
-
-ORDER = (
-    "car", "truck", "construction_vehicle", "bus", "trailer", "barrier", "motorcycle", "bicycle", "pedestrian",
-    "traffic_cone",
-)  # fmt: skip
-"""Of CenterPoint's labels."""
 
 
 @pytest.fixture(scope="module")
@@ -47,48 +41,6 @@ def infos(root) -> list[dict]:
 @pytest.fixture(scope="module")
 def kit(root) -> NuScenes:
     return NuScenes("v1.0-mini", str(root), verbose=False)
-
-
-def predictions(infos, seed: int = 0, spread: float = 0.6) -> list[dict]:
-    """Per keyframe, objects beside where they are, some twice, and as many where nothing is."""
-    random = np.random.default_rng(seed)
-    made = []
-    for place, info in enumerate(infos):
-        rows = [
-            [*one["bbox_3d"], *np.nan_to_num(one["velocity"]), ORDER.index(CLASSES[one["bbox_label"]])]
-            for one in info["instances"]
-            if one["bbox_label"] >= 0
-        ]
-        boxes = np.repeat(np.array(rows), 2, axis=0)
-        boxes[:, :2] += random.normal(0, spread, (len(boxes), 2))
-        boxes[:, 3:6] *= random.uniform(0.8, 1.2, (len(boxes), 3))
-        boxes[:, 6:9] += random.normal(0, 0.3, (len(boxes), 3))
-        stray = boxes.copy()
-        stray[:, :2] = random.uniform(-60, 60, (len(boxes), 2))
-        boxes = np.concatenate([boxes, stray])
-        tensor = torch.from_numpy(boxes[:, :9]).float()
-        made.append(
-            {
-                "sample_idx": place,
-                "pred_instances_3d": {
-                    "bboxes_3d": LiDARInstance3DBoxes(tensor, box_dim=9, origin=(0.5, 0.5, 0.5)),
-                    "labels_3d": torch.from_numpy(boxes[:, 9]).long(),
-                    "scores_3d": torch.from_numpy(random.permutation(len(boxes)) + random.random(len(boxes))).float()
-                    / 40,
-                },
-                "pred_instances": {},
-            }
-        )
-    return made
-
-
-def result_file(infos, found) -> dict[str, list[dict]]:
-    return {
-        infos[one["sample_idx"]]["token"]: in_the_world(
-            Detections.of(one["pred_instances_3d"]), infos[one["sample_idx"]], ORDER
-        )
-        for one in found
-    }
 
 
 def official(kit: NuScenes, results: dict, folder: Path, config: DetectionConfig) -> dict[str, float]:
@@ -191,13 +143,6 @@ def test_boxes_that_are_no_boxes_are_left_out():
     assert Detections.of(still).boxes[0, 7:].tolist() == [0, 0]
 
 
-def metric_of(root: Path, found, **settings) -> NuScenesDevkitMetric:
-    metric = NuScenesDevkitMetric(data_root=str(root), ann_file=f"{root}/nuscenes_infos_val.pkl", **settings)
-    metric.dataset_meta = {"classes": ORDER, "version": "v1.0-mini"}
-    metric.process({}, found)
-    return metric
-
-
 def test_a_validation_gives_the_declared_metrics_and_opens_no_table(root, infos, monkeypatch):
     found = predictions(infos)
     metric = metric_of(root, found)
@@ -216,67 +161,6 @@ def test_a_part_of_a_split_is_evaluated_alone(root, infos):
         [truth[place] for place in places], result_file(infos, [found[place] for place in places]), rules()
     )
     assert metric.compute_metrics(metric.results) == expected
-
-
-@pytest.mark.parametrize("limits", [None, [-16.0, -16.0, -5.0, 16.0, 16.0, 3.0]])
-def test_fates_add_up_to_the_kits_counts(root, infos, limits):
-    found = predictions(infos, spread=0.8)
-    metric = metric_of(root, found, point_cloud_range=limits)
-    least = (0.0, 0.2, 0.5)
-    judged = datasets.load("nuscenes").judge(metric, least)
-    truth = ground_truth.read(root, "val")
-    assert judged.frames == tuple(info["token"] for info in infos)
-    assert judged.difficulties == ()
-    assert len(judged.detection_score) == sum(len(one["pred_instances_3d"]["scores_3d"]) for one in found)
-    assert len(judged.object_label) == sum(len(asked.kinds) for asked in truth)
-    for at, score_ in enumerate(least):
-        kept = judged.detection_score >= score_
-        assert (judged.detection_fate[at][~kept] == -1).all()
-        right = (judged.detection_fate[at] == 1).sum()
-        assert right == (judged.object_fate[at] == 1).sum() > 0
-        for kind, name in enumerate(ORDER):
-            counts = rights_and_wrongs(metric, found, infos, name, score_)
-            own = judged.detection_label == kind
-            assert [(judged.detection_fate[at][own] == fate).sum() for fate in (1, 0)] == counts
-    racked = [name == "bicycle" for name in (ORDER[label] for label in judged.object_label)]
-    asked_for = judged.object_fate[0] != -1
-    assert asked_for[racked].sum() * 2 <= sum(racked)  # the other one stands in a rack
-    assert not asked_for[judged.object_label == ORDER.index("bus")].any()  # no point lies in it
-
-
-def rights_and_wrongs(metric, found, infos, kind: str, least: float) -> list[int]:
-    """Of one class, as the kit's `accumulate` counts them: by hand, over the whole split at once."""
-    from trainables.datasets.nuscenes.devkit_score import counted
-
-    objects, detections = counted(
-        ground_truth.read(Path(metric.data_root), "val"), result_file(infos, found), metric.rules
-    )
-    taken: set = set()
-    right = wrong = 0
-    boxes = [box for box in detections.all if box.detection_name == kind and box.detection_score >= least]
-    for box in sorted(boxes, key=lambda box: -box.detection_score):
-        gaps = {
-            (box.sample_token, at): np.hypot(*np.subtract(box.translation[:2], other.translation[:2]))
-            for at, other in enumerate(objects[box.sample_token])
-            if other.detection_name == kind and (box.sample_token, at) not in taken
-        }
-        nearest = min(gaps, key=gaps.__getitem__, default=None)
-        if nearest is not None and gaps[nearest] < 2:
-            taken.add(nearest)
-            right += 1
-        else:
-            wrong += 1
-    return [right, wrong]
-
-
-def test_detections_are_judged_in_the_lidars_frame(root, infos):
-    found = predictions(infos, spread=0.0)
-    judged = datasets.load("nuscenes").judge(metric_of(root, found), (0.0,))
-    own = [one for one in infos[0]["instances"] if one["bbox_label"] >= 0]
-    first = judged.object_frame == 0
-    np.testing.assert_allclose(judged.object_box[first], [one["bbox_3d"] for one in own])
-    twice = judged.detection_box[judged.detection_frame == 0][: 2 * len(own) : 2]
-    np.testing.assert_allclose(twice[:, :3], judged.object_box[first][:, :3], atol=1e-5)
 
 
 def test_studies_are_judged_by_the_detection_score_and_print_what_the_paper_prints():

@@ -260,6 +260,14 @@ def test_a_root_is_recognized_by_its_tables(root, tmp_path):
     assert datasets.recognized(write_tiny_root(tmp_path / "own")) == "nuscenes"
 
 
+def test_what_is_ready_is_told_with_its_keyframes(root):
+    assert NUSCENES.report(root, NUSCENES.Options()) == (
+        f"{root} is ready, with 6 keyframes for training and 6 for validation: --data {root}"
+    )
+    with pytest.raises(InputError, match="are not compared"):
+        NUSCENES.report(root, NUSCENES.Options(), root)
+
+
 def test_scenes_of_own_versions_are_split_as_their_lists_say(tmp_path):
     scenes = {"train": ["scene-0002"], "val": ["scene-0003", "scene-0004"]}
     root = write_tiny_root(tmp_path / "root")

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from trainables.datasets.simulated.sensor import scan
 from trainables.datasets.simulated.street import Scene
-from trainables.datasets.simulated_nuscenes.drive import Drive, Turn, drive, lidar_of_rings
+from trainables.datasets.simulated_nuscenes import drives
+from trainables.datasets.simulated_nuscenes.drives import Drive, Turn, drive, lidar_of_rings
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec, RingSensorSpec, TrafficSpec
 from trainables.datasets.simulated_nuscenes.traffic import Traffic
 from trainables.datasets.simulated_nuscenes.vehicles import ALL_NAMES, ALL_SHAPES, KINDS
@@ -19,7 +20,7 @@ from trainables.datasets.simulated_nuscenes.vehicles import ALL_NAMES, ALL_SHAPE
 EXACT = RingSensorSpec(columns=1084, range_noise_m=0, dropout=0)
 HASHES = """
 import hashlib, sys
-from trainables.datasets.simulated_nuscenes.drive import drive
+from trainables.datasets.simulated_nuscenes.drives import drive
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec
 for number in map(int, sys.argv[1:]):
     made = drive(DrivesSpec(), number)
@@ -172,6 +173,26 @@ def test_a_scene_is_the_same_in_other_processes_and_in_any_order() -> None:
     assert len({line.split()[1] for line in told[0].splitlines()}) == 3
 
 
+def test_the_ground_stays_where_it_is_while_the_car_drives_over_it(monkeypatch) -> None:
+    monkeypatch.setattr(drives, "WEAVE_M", 3.0)  # across the street, too, where sidewalks rise
+    numbers = set(TrafficSpec.model_fields) - {"extent_m", "ego_speed_min", "ego_speed_max"}
+    bare = TrafficSpec(**dict.fromkeys(numbers, 0), ego_speed_min=10)
+    made = drive(DrivesSpec(traffic=bare, sensor=EXACT, sweeps=0), 5)
+    heights: list[dict[tuple[int, int], float]] = []
+    for turn in (made.turns[0], made.turns[-1]):
+        x, y, z = turn.points[:, :3].astype(float).T
+        c, q = np.cos(turn.pose.yaw), np.sin(turn.pose.yaw)
+        s, t = turn.pose.lidar
+        cells = np.floor(np.stack([s + c * y + q * x, t + q * y - c * x], 1) / 0.2).astype(int)
+        near = (np.abs(y) < 15) & (np.abs(x) < 12)
+        heights.append({tuple(cell): height for cell, height in zip(cells[near].tolist(), z[near], strict=True)})
+    both = heights[0].keys() & heights[1].keys()
+    then, now = (np.array([one[cell] for cell in sorted(both)]) for one in heights)
+    assert len(both) > 200
+    assert np.std(then) > 0.005
+    assert np.abs(then - now).mean() < 0.002
+
+
 def test_a_scene_does_not_depend_on_how_many_there_are_and_seeds_differ() -> None:
     few, many = drive(DrivesSpec(), 700), drive(DrivesSpec(train_scenes=90, val_scenes=30), 700)
     assert (few.turns[2].points == many.turns[2].points).all()
@@ -197,6 +218,16 @@ def test_a_scene_does_not_depend_on_how_many_there_are_and_seeds_differ() -> Non
 def test_a_spec_out_of_range_is_refused(part, values, complaint) -> None:
     with pytest.raises(ValidationError, match=complaint):
         part(**values)
+
+
+def test_the_first_scenes_are_those_that_every_machine_has_made_so_far() -> None:
+    """The options are a data set's identity, and part of a run's key: other bytes would be another data set."""
+    digest = hashlib.sha256()
+    for number in (0, 1, 700):
+        made = drive(DrivesSpec(sensor=RingSensorSpec(columns=120)), number)
+        digest.update(b"".join(turn.points.tobytes() + turn.returned.tobytes() for turn in made.turns))
+        digest.update(made.starts.tobytes() + made.velocities.tobytes() + "".join(made.attributes).encode())
+    assert digest.hexdigest() == "818b1ed9d7314e4c4953aad0c7ea8c4aee661ff5ca78a22338ae6f9b58bc36ea"
 
 
 def test_an_empty_street_has_no_labels_and_a_car_without_speed_stays_where_it_is() -> None:

@@ -14,7 +14,7 @@ from trainables import datasets
 from trainables.datasets import ready
 from trainables.datasets.nuscenes.prepared_files import infos
 from trainables.datasets.nuscenes.scans import swept
-from trainables.datasets.simulated_nuscenes.drive import drive
+from trainables.datasets.simulated_nuscenes.drives import drive
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec, RingSensorSpec
 
 DATA_SET = datasets.load("simulated_nuscenes")

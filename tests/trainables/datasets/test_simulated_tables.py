@@ -16,7 +16,7 @@ from pyquaternion import Quaternion
 
 from study.nouns.errors import InputError
 from trainables.datasets.simulated_nuscenes import drives_root
-from trainables.datasets.simulated_nuscenes.drive import Drive, drive
+from trainables.datasets.simulated_nuscenes.drives import Drive, drive
 from trainables.datasets.simulated_nuscenes.drives_root import VERSION, scene_names, write
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec, RingSensorSpec
 from trainables.datasets.simulated_nuscenes.scene_tables import token
@@ -96,10 +96,7 @@ def test_boxes_in_the_lidar_s_frame_hold_the_points_that_their_annotations_count
             count = annotation["num_lidar_pts"]
             assert count >= 1
             box.wlh = box.wlh + 0.006  # points are rounded to a millimeter
-            inside = int(points_in_box(box, points).sum())
-            assert inside >= count
-            if annotation["category_name"] == "vehicle.bus.rigid" and count > 300:
-                assert inside < 1.1 * count + 10
+            assert points_in_box(box, points).sum() >= count
             checked += count > 20
     assert checked > 60
 

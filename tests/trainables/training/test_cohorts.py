@@ -25,7 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
     "rdd": {"score": 0.001},
 }
-TIMES = {"gflops", "cohort"}
+TIMES = {"gflops", "cohort", "host_memory_mb"}
 
 
 @pytest.fixture(scope="module")

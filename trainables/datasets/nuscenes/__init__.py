@@ -15,7 +15,7 @@ from pydantic import Field
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
 from trainables.datasets import DataSet, Judged, Progress
-from trainables.datasets.nuscenes import nuscenes_root, prepared_files, scenes_apart
+from trainables.datasets.nuscenes import ground_truth, nuscenes_root, prepared_files, scenes_apart
 from trainables.datasets.nuscenes.detection_score import EVALUATOR
 
 MENDED = {
@@ -106,6 +106,14 @@ class NuScenes(DataSet):
     def judge(self, metric: Any, least: Sequence[float]) -> Judged:
         """As the development kit matches within 2 m."""
         return metric.judged(least)
+
+    def report(self, root: Path, options: Any, beside: Path | None = None) -> str:
+        """How many keyframes there are, and how a study gets them."""
+        super().report(root, options, beside)
+        there = [len(ground_truth.read(root, split)) for split in prepared_files.SPLITS]
+        return (
+            f"{root} is ready, with {there[0]:,} keyframes for training and {there[1]:,} for validation: --data {root}"
+        )
 
 
 def _sample_what_is_there(sampler: Any, root: Path) -> None:

@@ -77,20 +77,21 @@ def in_the_world(found: Detections, info: Mapping[str, Any], classes: Sequence[s
     w, x, y, z = turned.elements
     cos, sin = np.cos(found.boxes[:, 6] / 2), np.sin(found.boxes[:, 6] / 2)
     turns = np.stack([w * cos - z * sin, x * cos + y * sin, y * cos - x * sin, z * cos + w * sin], axis=1)
-    result = []
-    for row, label in enumerate(found.labels):
-        kind, velocity = classes[label], velocities[row]
-        attribute = MOVING if np.hypot(*velocity) > MOVING_FROM else STANDING
-        result.append(
-            {
-                "sample_token": info["token"],
-                "translation": centers[row].tolist(),
-                "size": found.boxes[row, [4, 3, 5]].tolist(),
-                "rotation": turns[row].tolist(),
-                "velocity": velocity.tolist(),
-                "detection_name": kind,
-                "detection_score": float(found.scores[row]),
-                "attribute_name": attribute.get(kind, ""),
-            }
+    moving = np.hypot(*velocities.T) > MOVING_FROM
+    kinds = [classes[label] for label in found.labels]
+    columns = (centers, found.boxes[:, [4, 3, 5]], turns, velocities, found.scores, moving)
+    return [
+        {
+            "sample_token": info["token"],
+            "translation": center,
+            "size": size,
+            "rotation": turn,
+            "velocity": velocity,
+            "detection_name": kind,
+            "detection_score": score,
+            "attribute_name": (MOVING if moves else STANDING).get(kind, ""),
+        }
+        for kind, center, size, turn, velocity, score, moves in zip(
+            kinds, *(column.tolist() for column in columns), strict=True
         )
-    return result
+    ]

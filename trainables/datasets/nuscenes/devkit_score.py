@@ -42,7 +42,9 @@ def rules(limits: Sequence[float] | None = None) -> DetectionConfig:
         return official
     reach = min(-limits[0], -limits[1], limits[3], limits[4])
     if reach <= 0:
-        raise InputError(f"nuScenes counts objects around the vehicle; detector.range must hold it, got {list(limits)}")
+        raise InputError(
+            f"nuScenes counts objects around the vehicle; detector.range must hold 0, 0, got {list(limits)}"
+        )
     nearer = {kind: min(far, reach) for kind, far in official.class_range.items()}
     return DetectionConfig.deserialize({**official.serialize(), "class_range": nearer})
 
@@ -56,6 +58,9 @@ def score(
         truth: the objects of each keyframe.
         found: detections by token of the keyframe, in the form of a result file.
         config: what counts, by `rules`.
+
+    Returns:
+        Values by name, times 100.
     """
     objects, detections = counted(truth, found, config)
     metrics = DetectionMetrics(config)

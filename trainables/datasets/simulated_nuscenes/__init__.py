@@ -1,6 +1,6 @@
 """Simulated drives: a data set that any machine can make for itself, in nuScenes' files and judged as nuScenes is.
 
-A car with a spinning LiDAR drives along the simulator's street among moving traffic of ten classes (`drive.py`); what
+A car with a spinning LiDAR drives along the simulator's street among moving traffic of ten classes (`drives.py`); what
 it sees is written as the tables that nuScenes' own development kit reads (`scene_tables.py`).
 """
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trainables.datasets import Progress
 from trainables.datasets.nuscenes import NuScenes, nuscenes_root
 from trainables.datasets.simulated_nuscenes import drives_root
-from trainables.datasets.simulated_nuscenes.drive import drive
+from trainables.datasets.simulated_nuscenes.drives import drive
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec, RingSensorSpec
 
 DRAWN = 4

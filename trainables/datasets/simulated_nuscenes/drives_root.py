@@ -10,7 +10,7 @@ from pathlib import Path
 
 from study.nouns.errors import InputError
 from trainables.datasets.simulated.spec_file import SPEC_FILE, begin, complete, put, refuse_other_data
-from trainables.datasets.simulated_nuscenes.drive import drive
+from trainables.datasets.simulated_nuscenes.drives import drive
 from trainables.datasets.simulated_nuscenes.drives_spec import DrivesSpec
 from trainables.datasets.simulated_nuscenes.scene_tables import (
     CHANNEL,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.datasets.simulated_nuscenes.drive import LIDAR_AHEAD, Drive, Turn
+from trainables.datasets.simulated_nuscenes.drives import LIDAR_AHEAD, Drive, Turn
 from trainables.datasets.simulated_nuscenes.vehicles import KINDS
 
 TABLES = (

@@ -15,6 +15,7 @@ from trainables.datasets.simulated_nuscenes.vehicles import ALL_NAMES, KINDS
 
 MOST = 2000  # objects of a street
 CHECK_S = 0.1  # time between two looks for collisions [s]
+MOST_LANES = 3  # of each direction
 OWN_ROOM = 3.0, 1.2  # half length and width that the own car needs [m]
 
 Motion = tuple[Place, float, str]
@@ -48,6 +49,10 @@ class Traffic(Street):
         # Longer by the way of the own car, and as dense as if it stood still.
         self.stretch = 1 + self.speed * duration / 2 / spec.extent_m
         super().__init__(spec.extent_m * self.stretch, rng)
+        # Beside the own lane and the oncoming one there are further ones in wider streets, which are seen farther.
+        right, left = rng.integers(0, MOST_LANES, 2).tolist()
+        self.lanes = tuple(self.oncoming * lane for lane in range(-right, left + 2))
+        self.road = self.road[0] - right * self.oncoming, self.road[1] + left * self.oncoming
         self.times = np.linspace(-duration / 2, duration / 2, 2 + int(duration / CHECK_S))
         self.room = np.zeros((MOST, 6))
         self.room[0] = 0, 0, *OWN_ROOM, self.speed, 0
@@ -68,8 +73,8 @@ class Traffic(Street):
 
     def in_lane(self, moves: float) -> Motion:
         """In a lane, driving with a chance of `moves`, else waiting."""
-        ahead, drives = self.rng.random() < 0.5, self.rng.random() < moves
-        t = (0.0 if ahead else self.oncoming) + float(self.rng.normal(0, 0.2))
+        lane, drives = self.lanes[int(self.rng.integers(len(self.lanes)))], self.rng.random() < moves
+        ahead, t = lane <= 0, lane + float(self.rng.normal(0, 0.2))
         speed = max(1.5, self.speed + float(self.rng.normal(0, 1.5))) if ahead else float(self.rng.uniform(4, 11))
         yaw = (0.0 if ahead else math.pi) + float(self.rng.normal(0, 0.02))
         return (self.along(), t, yaw), speed * drives, "vehicle.moving" if drives else "vehicle.stopped"
