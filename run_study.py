@@ -201,7 +201,7 @@ def complexity(
         print(cost_table.heading())
     for name in names:
         scan = costs.scan_of(name, data)
-        for ratio in cost_table.compressions(name):
+        for ratio in cost_table.compressions(name, families.load(name).sizes):
             config = DetectorConfig(name=name, compression=ratio)
             cost = costs.measure(config, teacher=ratio == 1, scan=scan, repeats=repeats)
             rows.append(cost_table.beside_paper(name, ratio, asdict(cost)))

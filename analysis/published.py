@@ -1,11 +1,15 @@
-"""The paper's numbers (PointDistiller, CVPR 2023, Tables 1 to 5), and which of our rows they may stand beside.
+"""The papers' numbers (PointDistiller, CVPR 2023, Tables 1 to 5; RDD, ICCV 2023, Table 3), and whose rows they suit.
 
-`published.csv`: table, task, dataset, detector, compression, method, local, reweight, metric, value; metrics under the
-names of our records (AP40 in percent), and `gflops`, `params_m` (millions) of the detectors. Values as printed, also
-where the paper's own columns do not add up to its mAP.
+`published.csv`: paper, table, task, dataset, detector, compression, method, local, reweight, metric, value; metrics
+under the names of our records (AP40 in percent), and `gflops`, `params_m` (millions) of the detectors. Values as
+printed, also where the paper's own columns do not add up to its mAP.
 
-The one file of this room that knows names of data sets, metrics and parameters: it holds what one paper printed of
-one method on two data sets, and those are their names.
+Of RDD those on nuScenes of CenterPoint, whose students S, XS and XXS are 2x, 3x and 8x here; its `sparsekd` is called
+PP logit KD there, and it has four methods that are not here. Not kept: its GFLOPs and parameters, which are those of
+another data set's head, and its numbers on KITTI, whose students are others than PointDistiller's.
+
+The one file of this room that knows names of data sets, metrics and parameters: it holds what two papers printed of
+two data sets, and those are their names.
 """
 
 import math
@@ -27,20 +31,24 @@ AUTHORS = {
     "ofd": "Heo et al.",
     "fbkd": "Zhang et al.",
     "pointdistiller": "Ours",
+    "sparsekd": "Yang et al.",
+    "rdd": "Li et al.",
 }
-"""What Table 3 calls the methods."""
+"""What PointDistiller's Table 3 calls the methods, and two later ones by their authors."""
 
-DATASETS = {"nuscenes": "nuScenes"}
+PRINTED_ON = ("KITTI", "nuScenes")
+DATASETS = {"nuscenes": "nuScenes", "simulated_nuscenes": "nuScenes"}
 """Ours -> the paper's; every other data set is compared with KITTI, as the same setting or another."""
 
 SETTINGS: dict[str, dict[str, float]] = {
     "pointpillars": {"neighbors": 128, "samples": 6000},
     "second": {"neighbors": 128, "samples": 256},
     "pointrcnn": {"neighbors": 128, "samples": 6000},
+    "pointpillars_fpn": {"neighbors": 128, "samples": 256},
 }
 """K and N by detector. The paper's text names both and gives no value; these are what its released code runs (commit
-a5dc465baea5, `voxelnet.py` and `point_rcnn.py`, which take no notice of the configs beside them). Its tau differs from
-detector to detector and is not in the paper, so no tau is compared."""
+a5dc465baea5, `voxelnet.py`, `point_rcnn.py` and `mvx_two_stage.py`, which take no notice of the configs beside them).
+Its tau differs from detector to detector and is not in the paper, so no tau is compared."""
 
 SYMBOLS = {"neighbors": "K", "samples": "N"}
 ONLY_WITH = {"neighbors": "local"}
@@ -82,16 +90,15 @@ def printed_numbers() -> pd.DataFrame:
 
 
 def paper_value(detector: str, compression: float, method: str, local: bool, reweight: bool, metric: str) -> float:
-    """The paper's number on full KITTI for one row and metric; NaN where it printed none."""
-    row = _rows().get(("KITTI", detector, float(compression), method, local, reweight), {})
-    return row.get(metric, math.nan)
+    """The papers' number for one row and metric; they train a detector on one data set. NaN where they print none."""
+    rows = (_rows().get((data, detector, float(compression), method, local, reweight), {}) for data in PRINTED_ON)
+    return next((row[metric] for row in rows if metric in row), math.nan)
 
 
 def printed_sizes(detector: str) -> list[float]:
-    """The compressions that the paper costs a detector at: 1 for the teacher, then its students; none it has not."""
-    table = _table()
-    found = table[(table["detector"] == detector) & (table["dataset"] == "KITTI") & (table["metric"] == "gflops")]
-    return sorted({float(compression) for compression in found["compression"]})
+    """The compressions of a detector in the papers: 1 for the teacher, then its students; none of one they lack."""
+    found = _table().query("detector == @detector")["compression"].astype(float)
+    return sorted({1.0, *found}) if len(found) else []
 
 
 def beside(run: Mapping[str, Any]) -> Printed | None:

@@ -24,7 +24,8 @@ from rich.console import Console
 
 from study.driver import cluster
 from study.driver.live_table import LiveTable
-from study.driver.no_run_without_record import RETRIES, Clock, Guard, TimeIsUpError, recorded
+from study.driver.lost_processes import ALWAYS, Losses
+from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, recorded
 from study.driver.progress import Progress
 from study.driver.scheduling import Cohorts, Ended, Room, kind_of
 from study.driver.stopping import HeldAtEpochs, StopAskedError, Stopping
@@ -71,7 +72,7 @@ def launch(
     """
     state = StudyState(spec, offered, files, only)
     loop = _Loop(state, say, force)
-    with only_driver(files), ExitStack() as ray:
+    with only_driver(files, say), ExitStack() as ray:
         state.read()
         check(state.spec, state.plan(), files, resume)
         files.stop.unlink(missing_ok=True)  # what stopped an earlier launch does not stop this one
@@ -134,7 +135,7 @@ class _Loop:
         )  # fmt: skip
         table = LiveTable(self.state, progress, Console(), self.say)
         stopping = Stopping(self.files, self.say)
-        guards = [Guard(clock, self.watch, self.say), stopping]
+        guards = [Guard(clock, self.watch, self.say), Losses(self.budget.retries, self.say), stopping]
         try:
             with table.shown():
                 self._tune(planner, room, stopping, guards, [progress, table])
@@ -169,7 +170,7 @@ class _Loop:
                 name=f"{datetime.now(UTC):%Y%m%d-%H%M%S}",
                 storage_path=str(self.files.tune),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                failure_config=tune.FailureConfig(max_failures=ALWAYS),
                 callbacks=[*guards, Ended(planner, room), *shown],
             ),
         )

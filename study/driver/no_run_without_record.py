@@ -19,6 +19,7 @@ from ray.tune.experiment import Trial
 from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
 from study.nouns.assignment import Assignment, carry, compose
+from study.nouns.leases import fence, is_lost
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import fail
 from study.planning.trained_once import train_once
@@ -26,8 +27,6 @@ from study.planning.trained_once import train_once
 ARRIVES_S = 10.0
 """How long the record of a run that has ended may take to be seen from here, on a network disk."""
 Trainable = Callable[[dict[str, Any]], None]
-RETRIES = 2
-"""How often a run whose process or node died is started again; it goes on from its own checkpoint."""
 SPENT_EVERY_S = 30.0
 
 
@@ -72,8 +71,14 @@ class Guard(tune.Callback):
         return {**self.__dict__, "say": print}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead."""
+        """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead.
+
+        Raises:
+            LeaseLostError: this driver was taken for dead, and another runs the study now.
+        """
         self._keep_time()
+        if is_lost(self.clock.files.root):
+            fence(self.clock.files.root)
         if self.clock.spent > self.clock.limit:
             raise TimeIsUpError
         self.watch.look()
@@ -95,7 +100,7 @@ class Guard(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune gives a cohort up. Only runs that were killed, or never came to life, have no record by now."""
         for one in unrecorded(compose(trial.config)):
-            fail(one, _reason(trial))
+            fail(one, why_lost(trial))
 
     @never_raises
     def _keep_time(self) -> None:
@@ -123,7 +128,7 @@ def recorded(trainable: Trainable) -> Trainable:
         reason = "the run ended without a record of its result"
         try:
             trainable(carry(open_))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
             reason = _one_line(error)
             traceback.print_exc()
         for one in open_:
@@ -137,11 +142,13 @@ def recorded(trainable: Trainable) -> Trainable:
     return run
 
 
-def _reason(trial: Trial) -> str:
+def why_lost(trial: Trial, losses: int = 1) -> str:
+    """Why a cohort is given up that was lost so often in a row without coming any further."""
     file = trial.pickled_error_file
     error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).exists() else None
     if isinstance(error, RayActorError):
-        return f"its process died {RETRIES + 1} times (killed, out of memory, or its node was lost)"
+        times = f"{losses} times in a row without coming any further" if losses > 1 else "without coming any further"
+        return f"its process died {times} (killed, out of memory, or its node was lost)"
     return _one_line(error.cause if isinstance(error, RayTaskError) else error)
 
 

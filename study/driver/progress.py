@@ -116,9 +116,10 @@ class Progress(Callback):
 
     @never_raises
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A cohort's process died; Tune starts it again."""
-        names = ", ".join(self._name(one) for one in self._open.get(trial.trial_id, {}).values())
-        self._line(f"{names}: the process died; it is started again")
+        """A cohort's process died; Tune starts it again. Those of its runs that are given up have a record by now."""
+        self._look_for_ends(trial)
+        if names := ", ".join(self._name(one) for one in self._open.get(trial.trial_id, {}).values()):
+            self._line(f"{names}: the process died; it is started again")
 
     def expect(self, more: int) -> None:
         """There are more runs to do than were known."""

@@ -2,22 +2,30 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from study.nouns.errors import InputError
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that readers see the old file or the whole new one, never a part."""
+def write_json(path: Path, content: Any, put: Callable[[Path, Path], object] = Path.replace) -> None:
+    """Write JSON so that readers see the old file or the whole new one, never a part.
+
+    Args:
+        path: of the file.
+        content: to be written.
+        put: puts the new file, which lies beside the old one, in its place.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
         with partial.open("w") as file:
             json.dump(content, file, indent=1, allow_nan=False)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        put(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

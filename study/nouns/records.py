@@ -7,8 +7,8 @@
 Runs lie beside the studies, because several may ask for the same one: it is trained once for all of them. Which runs
 are a study's, and what it calls them, says its plan.
 
-A record is the contract between training and analysis: it needs no torch and no Ray to be read, and it is
-written by an atomic rename, so that a killed process leaves a whole record or none.
+A record is the contract between training and analysis: it needs no torch and no Ray to be read, and is written by an
+atomic rename, whole or not at all, by the process that holds the run (study/nouns/leases.py).
 """
 
 import errno
@@ -22,8 +22,10 @@ from pydantic import Field, ValidationError
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.fenced import put, put_record
 from study.nouns.frozen import Frozen
 from study.nouns.json_files import read_json, write_json
+from study.nouns.leases import fence
 from study.nouns.metrics import Metric
 from study.nouns.parameters import Called
 from study.nouns.promised import Plan, PlannedRun, Role
@@ -84,6 +86,7 @@ class RunRecord(Frozen):
     started: str = ""
     commit: str = ""
     versions: dict[str, str] = {}
+    lease: int = Field(0, description="the number under which its process held the run; 0: it held none")
 
 
 class StudyFiles:
@@ -162,8 +165,7 @@ class StudyFiles:
             record = self.record(key)
             self._statuses[key] = (written, record.status if record else None)
         status = self._statuses[key][1]
-        lost = status == "finished" and not self.checkpoint(key).exists()
-        return None if lost else status
+        return None if status == "finished" and not self.checkpoint(key).exists() else status
 
     def reserve(self) -> None:
         """Set room aside for records, so that a run that fills the disk can still say so."""
@@ -172,15 +174,16 @@ class StudyFiles:
             self._reserve.write_bytes(bytes(RESERVED_BYTES))
 
     def write(self, record: RunRecord) -> None:
-        """Keep a record (replacing an earlier one of the same key)."""
-        path, content = self.record_json(record.key), record.model_dump(mode="json")
+        """Keep a record (replacing an earlier one of the same key), unless another process has taken the run over."""
+        path = self.record_json(record.key)
+        content = {**record.model_dump(mode="json"), "lease": fence(path.parent)}
         try:
-            write_json(path, content)
+            write_json(path, content, put_record)
         except OSError as error:
             if error.errno != errno.ENOSPC or not self._reserve.exists():
                 raise
             self._reserve.unlink(missing_ok=True)
-            write_json(path, content)
+            write_json(path, content, put_record)
 
     def all(self) -> Iterator[RunRecord]:
         """Every record of the study that can be read, in the order of its plan and under its names."""
@@ -227,16 +230,15 @@ class StudyFiles:
 
     def spent(self) -> float:
         """Seconds that earlier launches of the study took."""
-        content = read_json(self.spent_json) if self.spent_json.exists() else {}
-        return float(content.get("seconds", 0.0))
+        return float(read_json(self.spent_json).get("seconds", 0.0)) if self.spent_json.exists() else 0.0
 
     def spend(self, seconds: float) -> None:
         """Keep the seconds that all launches took so far."""
-        write_json(self.spent_json, {"seconds": seconds})
+        write_json(self.spent_json, {"seconds": seconds}, put)
 
     def write_study(self, spec: StudySpec) -> None:
         """Keep the question beside its answers."""
-        write_json(self.study_json, spec.model_dump(mode="json"))
+        write_json(self.study_json, spec.model_dump(mode="json"), put)
 
     def read_study(self) -> StudySpec | None:
         """The study that was asked here, or None before the first run.
@@ -256,7 +258,7 @@ class StudyFiles:
 
     def write_plan(self, plan: Plan) -> None:
         """Keep everything that the study has promised."""
-        write_json(self.plan_json, plan.model_dump(mode="json"))
+        write_json(self.plan_json, plan.model_dump(mode="json"), put)
 
     def read_plan(self) -> Plan:
         """What was promised here; an empty plan before the first launch.

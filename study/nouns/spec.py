@@ -47,6 +47,12 @@ class Budget(Frozen):
         description="runs that train together on one stream of batches and under one teacher; null is up to 16, spread "
         "over what can run at once; 1 trains every run by itself",
     )
+    retries: int = Field(
+        2,
+        ge=0,
+        description="how often in a row a run whose process or node died is started again without having come further; "
+        "one that advances is started again any number of times",
+    )
     hours: float | None = Field(None, gt=0, description="wall-clock limit of the study; null is none")
     runs: int | None = Field(
         None,

@@ -7,9 +7,11 @@ lost its files, and what left a record that cannot be read.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from study.nouns.assignment import Assignment
+from study.nouns.leases import LeaseLostError
 from study.nouns.promised import PlannedRun
 from study.nouns.records import RunRecord, StudyFiles
 
@@ -26,8 +28,9 @@ def assign(run: PlannedRun, files: StudyFiles) -> Assignment:
 
 
 def fail(assigned: Assignment, reason: str) -> None:
-    """Keep a failed record of a run that could not write its own."""
+    """Keep a failed record of a run that could not write its own; of a run that others have taken over, none."""
     config, files, label, role, *_ = assigned
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = RunRecord(key=config.key, study=files.study, label=label, role=role, config=config, status="failed")
-    files.write(record.model_copy(update={"error": reason, "started": started}))
+    with suppress(LeaseLostError):
+        files.write(record.model_copy(update={"error": reason, "started": started}))

@@ -86,8 +86,9 @@ def _decided(spec: StudySpec, first: int) -> Iterator[str]:
     """What claims decide, and how many seeds that may take."""
     if not spec.claims:
         return
-    if spec.decides:
-        yield f"and seeds {first + 1} to {len(spec.seeds)} of these rows, as far as open claims need them"
+    if spec.decides and (more := spec.seeds[first:]):
+        several = f"seeds {more[0]} to {more[-1]}" if len(more) > 1 else f"seed {more[0]}"
+        yield f"and {several} of these rows, as far as open claims need them"
     for claim, level in leveled(spec.claims, spec.rule):
         later = "exploratory claim" if claim.exploratory else "claim"
         yield f"{later}: {claim.text()} (wrong with a chance of {level:.2g} on either side)"

@@ -5,59 +5,50 @@ their runs. So another data root with the same content, another order of seeds o
 same study, and other content of the same root is another one.
 """
 
-import fcntl
-import os
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
+from study.nouns.leases import PREFIX, Lease
 from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
 
-LOCK = ".driver"
-LOOKED_AT_S = 0.5
-"""Who looks whether a driver is alive (study/planning/standing.py) holds the lock for a moment."""
+LOOK_S = 0.5
 
 
 @contextmanager
-def only_driver(files: StudyFiles) -> Iterator[None]:
-    """Hold the study for this process; the system lets go of it even when the process is killed.
+def only_driver(files: StudyFiles, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
+    """Hold the study for this process; where its holder was killed, take over.
 
-    The lock's file says who holds it, for machines that do not see the lock; who leaves in peace empties it.
-    A folder that is still empty at the end is removed: a study that was refused leaves nothing behind.
+    That a driver of another machine is dead shows only in its silence, which is waited for. A folder that is still
+    empty at the end is removed: a study that was refused leaves nothing behind.
 
     Raises:
         InputError: another process is running this study.
     """
-    lock, give_up = files.root / LOCK, time.monotonic() + LOOKED_AT_S
-    while True:
-        files.root.mkdir(parents=True, exist_ok=True)
-        with lock.open("a") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < give_up:
-                    time.sleep(LOOKED_AT_S / 10)
-                    continue
-                raise InputError(f"{files.root}: another process is running this study") from None
-            if not lock.exists() or lock.stat().st_ino != os.fstat(held.fileno()).st_ino:
-                continue  # it was removed by the driver that held it
-            held.truncate(0)
-            held.write(f"{socket.gethostname()} {os.getpid()}\n")
-            held.flush()
-            try:
-                yield
-            finally:
-                held.truncate(0)
-                if list(files.root.iterdir()) == [lock]:
-                    lock.unlink()
-                    files.root.rmdir()
-            return
+    lease, waits = Lease(files.root), False
+    while not lease.take():
+        holder = lease.holder()
+        by = f" ({holder.text()})" if holder else ""
+        if lease.answers:
+            raise InputError(f"{files.root}: another process is running this study{by}")
+        if not waits:
+            say(f"the study is held by another process{by}; looking whether it is still alive")
+            waits = True
+        time.sleep(LOOK_S)
+    try:
+        yield
+    finally:
+        lease.release()
+        with suppress(OSError):  # somebody else has come
+            if all(path.name.startswith(PREFIX) for path in files.root.iterdir()):
+                for path in files.root.iterdir():
+                    path.unlink()
+                files.root.rmdir()
 
 
 def check(spec: StudySpec, plan: Plan, files: StudyFiles, resume: bool) -> None:

@@ -3,8 +3,6 @@
 No Ray: any machine that sees the folder can tell, while the study runs and afterwards.
 """
 
-import fcntl
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,9 +12,9 @@ from pathlib import Path
 from study.evidence.told import told
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
+from study.nouns.leases import BEAT_S, Lease
 from study.nouns.promised import Plan
 from study.nouns.records import StudyFiles
-from study.planning.same_study import LOCK
 
 SILENT_S = 120.0
 """A driver keeps its time every half minute; one on another machine that has not for so long is probably gone."""
@@ -26,7 +24,7 @@ class Driver(Frozen):
     """The process that runs a study, or ran it."""
 
     alive: bool | None
-    """None: it began on another machine, and whether it is still there cannot be seen from here."""
+    """None: it began on another machine, and gave no sign of life while it was looked at."""
     host: str = ""
     pid: int | None = None
     said_s: float | None = None
@@ -46,9 +44,7 @@ class Driver(Frozen):
             return f"no driver is alive{died}"
         said = "has not kept its time yet" if self.said_s is None else f"kept its time {self.said_s:.0f} s ago"
         guess = "probably gone" if self.gone else "probably alive"
-        return (
-            f"a driver began on {self.host} (process {self.pid}), whose lock is not seen from here: it {said}, {guess}"
-        )
+        return f"a driver began on {self.host} (process {self.pid}), and gives no sign of life: it {said}, {guess}"
 
 
 class Row(Frozen):
@@ -145,21 +141,15 @@ def duration(seconds: float) -> str:
 
 
 def driver_of(files: StudyFiles) -> Driver:
-    """Whether a driver runs the study now. The lock is asked, and what the driver left in its file."""
-    lock = files.root / LOCK
-    try:
-        with lock.open() as seen:
-            host, _, pid = seen.read().strip().partition(" ")
-            try:
-                fcntl.flock(seen, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                held = False
-            except BlockingIOError:
-                held = True
-    except FileNotFoundError:
+    """Whether a driver runs the study now. One on another machine is given time for a sign of life."""
+    lease = Lease(files.root)
+    if (holder := lease.holder()) is None:
         return Driver(alive=False)
-    alive = True if held else None if host and host != socket.gethostname() else False
+    alive = holder.runs
+    if alive is None and lease.changes_within(1.5 * BEAT_S):
+        alive = True
     said = _age(files.spent_json) if files.spent_json.exists() else None
-    return Driver(alive=alive, host=host, pid=int(pid) if pid.isdigit() else None, said_s=said)
+    return Driver(alive=alive, host=holder.host, pid=holder.pid, said_s=said)
 
 
 def _row(name: str, plan: Plan, planned: int, ended: Counter[str], files: StudyFiles) -> Row:

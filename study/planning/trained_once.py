@@ -1,22 +1,18 @@
 """A run is trained by one process at a time, whatever studies ask for it; who comes second is answered by its record.
 
-What tells them apart is a lock in the run's folder. The system lets go of it even where the process is killed. A
-process that waits holds nothing, so no two wait for each other. Between machines the lock works where their shared disk
-passes locks on, as NFS does.
+What tells them apart is a lease of the run's folder (study/nouns/leases.py). A process that waits holds nothing, so no
+two wait for each other.
 """
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import IO
 
 from study.nouns.assignment import Assignment
+from study.nouns.leases import Lease, taken
 from study.nouns.records import RunRecord
 
-LOCK = ".training"
 LOOK_S = 1.0
 """How often a process looks whether another has come to the end of a run."""
 
@@ -29,6 +25,8 @@ def train_once(
 ) -> None:
     """Train the runs that are not over and that no other process trains, then look what has become of the others.
 
+    A run that this process lost while it trained, because it was taken for dead, is one that another process trains.
+
     Args:
         assigned: runs that may train together.
         train: trains some of them.
@@ -36,9 +34,10 @@ def train_once(
         answer: is told of each that was over, with its record.
     """
     left, waits = list(assigned), set[str]()
+    leases = {one.config.key: Lease(one.files.run(one.config.key)) for one in assigned}
     while left:
-        with ExitStack() as locks:
-            mine = [one for one in left if locks.enter_context(held(one.files.run(one.config.key)))]
+        with ExitStack() as held_:
+            mine = [one for one in left if held_.enter_context(taken(leases[one.config.key]))]
             over = {one.config.key: record for one in left if (record := one.files.ended(one.config.key)) is not None}
             done = {*over, *(one.config.key for one in mine)}
             for one in left:
@@ -49,40 +48,16 @@ def train_once(
                     wait(one)
             if open_ := [one for one in mine if one.config.key not in over]:
                 train(open_)
-        left = [one for one in left if one.config.key not in done]
+        left = [one for one in left if one.config.key not in done or leases[one.config.key].lost]
         if left and not open_:
             time.sleep(LOOK_S)
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[bool]:
-    """Whether this process holds the run of a folder now."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
-        mine = _taken(lock)
-        os.listdir(folder)  # a network disk then asks its server what is new
-        try:
-            yield mine
-        finally:
-            if mine:
-                fcntl.flock(lock, fcntl.LOCK_UN)  # processes that load data may have inherited it
+def held(folder: Path) -> AbstractContextManager[bool]:
+    """Whether this process holds the run of a folder, for as long as the block takes."""
+    return taken(Lease(folder))
 
 
 def is_held(folder: Path) -> bool:
-    """Whether some process holds the run of a folder now. Nothing is written."""
-    try:
-        with (folder / LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _taken(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    """Whether some process holds the run of a folder now, as far as one look can tell. Nothing is written."""
+    return not Lease(folder).is_free()

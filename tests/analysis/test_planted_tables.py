@@ -134,7 +134,14 @@ NUSCENES = tuple(
 
 
 def test_records_of_nuscenes_fill_table_4():
-    base = override(planted.BASE, {"dataset": {"name": "nuscenes", "root": "/data"}})
+    base = override(
+        planted.BASE,
+        {
+            "dataset": {"name": "nuscenes", "root": "/data"},
+            "detector.name": "pointpillars_fpn",
+            "parameters.samples": 256,
+        },
+    )
     kept = []
     for ratio, above in ((2, 0.0), (4, -4.0)):
         for label, changes, more in ((f"student {ratio}x", planted.STUDENT, 0.0), (f"KD {ratio}x", {}, 1.0)):

@@ -36,8 +36,16 @@ def test_a_row_that_the_paper_does_not_have_is_not_a_number():
     assert math.isnan(paper_value("pointpillars", 2, "student", False, False, "mAP/3d/moderate"))
 
 
+def test_the_second_paper_s_numbers_are_as_printed():
+    row = ("centerpoint", 2, "rdd", False, False)
+    assert [paper_value(*row, metric) for metric in ("mAP", "NDS")] == [57.1, 65.0]
+    assert paper_value("centerpoint", 8, "sparsekd", False, False, "NDS") == 57.8
+
+
 def test_a_detector_is_costed_at_the_papers_sizes():
     assert printed_sizes("pointrcnn") == [1, 8, 16]
+    assert printed_sizes("pointpillars_fpn") == [1, 2, 4]
+    assert printed_sizes("centerpoint") == [1, 2, 3, 8]
     assert printed_sizes("another") == []
 
 
@@ -49,7 +57,9 @@ def test_a_number_that_several_tables_print_is_the_same_in_all():
 
 def test_the_mean_over_classes_is_near_the_printed_mean():
     table = printed_numbers()
-    row = table[(table.table == 5) & (table.task == "3d") & (table.method == "student")].set_index("metric")["value"]
+    row = table[
+        (table.paper == "PointDistiller") & (table.table == 5) & (table.task == "3d") & (table.method == "student")
+    ].set_index("metric")["value"]
     classes = [row[f"3d/{name}/moderate"] for name in ("Car", "Pedestrian", "Cyclist")]
     assert sum(classes) / 3 == pytest.approx(row["mAP/3d/moderate"], abs=0.06)
 

@@ -5,8 +5,8 @@ points (--points) around the car, each way in a process of its own, so that the 
 second step, and the loss, which shows that both compute the same. On a busy two-core machine:
 
     slots     pillars       loss  forward s  backward s  peak MB  (start)
-    stored      39954   4.870344       8.21       10.37     3954      735
-    summed      39954   4.870441       0.97        1.15     1540      734
+    stored      39954   4.870344       5.76        8.28     3923      735
+    summed      39954   4.870343       0.84        1.21     1591      739
 """
 
 import argparse

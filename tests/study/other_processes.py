@@ -11,12 +11,18 @@ from study.nouns.records import StudyFiles
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINS = """
 import sys
+import time
 from pathlib import Path
-from study.planning.trained_once import held
+from study.nouns import leases
+from study.nouns.leases import Lease
 
-with held(Path(sys.argv[1])) as mine:
-    print(mine, flush=True)
-    sys.stdin.readline()
+leases.EXPIRY_S = float(sys.argv[2])
+lease = Lease(Path(sys.argv[1]))
+while not lease.take() and leases.EXPIRY_S < 60:
+    time.sleep(0.05)
+print(lease.number > 0, flush=True)
+sys.stdin.readline()
+lease.release()
 """
 DRIVES = """
 import sys
@@ -42,9 +48,9 @@ def _process(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def training(files: StudyFiles, key: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """A process that trains a run."""
-    return _process(TRAINS, str(files.run(key)))
+def training(files: StudyFiles, key: str, *, waits: bool = False) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A process that trains a run; one that waits takes over where the holder is silent for half a second."""
+    return _process(TRAINS, str(files.run(key)), "0.5" if waits else "60")
 
 
 def driving(files: StudyFiles) -> AbstractContextManager[subprocess.Popen[str]]:

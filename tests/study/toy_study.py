@@ -2,7 +2,8 @@
 
 As a script it is a driver of its own, to be killed: `python toy_study.py RESULTS ADDRESS [--claims] [--resume]`.
 `noise` is added to what a run gives. Other parameters ask for trouble: `pause` seconds per epoch, `until` waits after
-the first epoch for a file, `fail` raises, `kill` ends its own process the first time.
+the first epoch for a file, `fail` raises, `exit` leaves as a library may do, `kill` ends its own process: after the
+first epoch, `always` before it, or after `every` one.
 """
 
 import os
@@ -88,11 +89,13 @@ def train_one(assigned: Assignment) -> None:
     facts["sees_gpus"] = float(os.environ.get("CUDA_VISIBLE_DEVICES") != "")
     facts["gflops"] = gflops(wants)
     epochs = config.training.epochs
-    checkpoint = folder / "checkpoint"
+    checkpoint = files.latest(config.key)
     reached = height(wants) + random.Random(config.key).gauss(0, wants.get("noise", 0.0))
     try:
         if wants.get("fail"):
             raise ValueError("the loss is not finite at step 3")
+        if wants.get("exit"):
+            sys.exit("a library gave up")
         if wants.get("kill") == "always":
             os.kill(os.getpid(), signal.SIGKILL)
         for epoch in range(int(checkpoint.read_text()) if checkpoint.exists() else 0, epochs):
@@ -101,7 +104,7 @@ def train_one(assigned: Assignment) -> None:
                 time.sleep(0.1)
             (folder / "epochs.log").open("a").write(f"{epoch}\n")
             checkpoint.write_text(str(epoch + 1))
-            if wants.get("kill") and epoch == 0:
+            if wants.get("kill") and (epoch == 0 or (wants["kill"] == "every" and epoch + 1 < epochs)):
                 os.kill(os.getpid(), signal.SIGKILL)
             if epoch + 1 < epochs:
                 metrics = {METRIC: reached - 1 / (epoch + 1)}

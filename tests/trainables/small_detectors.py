@@ -31,6 +31,11 @@ def moving(family: str) -> bool:
     return family in ("pointpillars_fpn", "centerpoint")
 
 
+def on_the_street() -> list[str]:
+    """The families that learn from simulated frames of a street, as tests' runs do; the others want sweeps."""
+    return [family for family in detectors.names() if not moving(family)]
+
+
 def head_of(network):
     """The head whose predictions are distilled."""
     return next(getattr(network, n) for n in ("rpn_head", "bbox_head", "pts_bbox_head") if hasattr(network, n))

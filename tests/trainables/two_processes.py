@@ -26,7 +26,7 @@ from trainables.training.teaching import Teaching
 SCANS = [900, 500]
 """Points of the two scans of a step. The first holds two objects, the second one."""
 
-ANCHORS = {"pointpillars": 1.6, "second": 3.2, "pointrcnn": 1.6}
+ANCHORS = {"pointpillars": 1.6, "second": 3.2, "pointrcnn": 1.6, "pointpillars_fpn": 1.6, "centerpoint": 3.2}
 """Distance of the small detectors' anchors (m). Objects lie on anchors, or few would be matched on so coarse a grid."""
 
 

@@ -74,7 +74,8 @@ def measure(config: DetectorConfig, *, teacher: bool, scan: Scan, repeats: int =
 
     Args:
         config: which detector; its compression is left out for the teacher.
-        scan: (P, C) points of a data set that the detector can learn from, as `scan_of` gives them.
+        scan: (P, C) points of a data set that the detector can learn from, as `scan_of` gives them; with all values
+            that the data set's points have.
         repeats: timed frames, after a warm-up.
 
     Raises:
@@ -139,12 +140,13 @@ def scan_of(detector: str, root: Path | None) -> Scan:
 
 def packed(config: DetectorConfig, scan: Scan) -> dict[str, Any]:
     """A scan as the detector's own test pipeline packs it: a batch of one, without ground truth."""
-    cfg = detectors.load(config.name).load(config, teacher=True)
+    spec = detectors.load(config.name)
+    cfg, points = spec.load(config, teacher=True), scan[:, spec.columns]
     steps = [step for step in cfg.test_dataloader.dataset.pipeline if not step.type.startswith("Load")]
     if config.range is not None:
         detectors.lay_range(steps, config.range)
     boxes = {"box_type_3d": LiDARInstance3DBoxes, "box_mode_3d": Box3DMode.LIDAR}
-    return pseudo_collate([Compose(steps)({"points": LiDARPoints(scan, points_dim=scan.shape[1]), **boxes})])
+    return pseudo_collate([Compose(steps)({"points": LiDARPoints(points, points_dim=points.shape[1]), **boxes})])
 
 
 def _latency_ms(network: Any, frame: dict[str, Any], repeats: int) -> float:

@@ -157,7 +157,7 @@ class DataSet(ABC):
         """
         if beside is not None:
             raise InputError(f"roots of {self.title} are not compared; leave --compare out")
-        return f"{root} is ready: run_study.py run quickstart --data {root}"
+        return f"{root} is ready: run_study.py run STUDY --data {root}"
 
     def draw(self, root: Path, path: Path) -> Path:
         """A picture of some frames with their boxes; the suffix of `path` chooses the format.

@@ -1,8 +1,8 @@
-"""Ground-truth sampling that keeps nothing from sample to sample and opens no file.
+"""Ground-truth sampling that keeps nothing from sample to sample, and opens no file where objects fit into memory.
 
-Importing this module registers `HeldObjects`, to be used in the place of mmdet3d's `DataBaseSampler` (Yan et al.,
-SECOND, Sensors 2018, section 3.2). That one walks through a permutation of the database, so what it pastes depends on
-what it pasted before, and opens a file for each object: 220,000 in an epoch of 7,424 scans.
+Importing this module registers `DrawnObjects` and `HeldObjects`, to be used in the place of mmdet3d's `DataBaseSampler`
+(Yan et al., SECOND, Sensors 2018, section 3.2). That one walks through a permutation of the database, so what it pastes
+depends on what it pasted before, and opens a file for each object: 220,000 in an epoch of 7,424 scans.
 """
 
 import os
@@ -21,12 +21,8 @@ from mmdet3d.registry import TRANSFORMS  # noqa: E402
 
 
 @TRANSFORMS.register_module()
-class HeldObjects(DataBaseSampler):
-    """`DataBaseSampler` that draws independently for every sample, from objects held in memory.
-
-    All are read when it is built, before loading processes are forked, which then share the memory: about 100 MB for
-    the objects of 3,712 scans.
-    """
+class DrawnObjects(DataBaseSampler):
+    """`DataBaseSampler` that draws independently for every sample, and opens a file for every object."""
 
     def __init__(self, *, without: Iterable[int | str] = (), **settings: Any) -> None:
         """Args: as of `DataBaseSampler`.
@@ -40,6 +36,19 @@ class HeldObjects(DataBaseSampler):
             name: [info for info in objects if info["image_idx"] not in left_out] for name, objects in known.items()
         }
         self.sampler_dict = {name: Draws(objects) for name, objects in self.db_infos.items()}
+
+
+@TRANSFORMS.register_module()
+class HeldObjects(DrawnObjects):
+    """`DrawnObjects` from objects held in memory.
+
+    All are read when it is built, before loading processes are forked, which then share the memory: about 100 MB for
+    the objects of 3,712 scans.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        """Args: as of `DrawnObjects`."""
+        super().__init__(**settings)
         paths = [info["path"] for name in self.sample_classes for info in self.db_infos[name]]
         load: Any = self.points_loader  # type: ignore[has-type]
         self.points_loader = Points(load, [os.path.join(self.data_root or "", path) for path in paths])

@@ -1,13 +1,16 @@
 """Files that are either whole or absent, whatever dies in between, written by one process at a time."""
 
-import fcntl
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from study.nouns.errors import InputError
+from study.nouns.leases import Lease
+
+LOOK_S = 0.5
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -32,19 +35,23 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process prepares `folder`; the lock goes with the process that holds it.
+    """Wait until no other process prepares `folder`; one that was killed is not waited for.
+
+    One that was only taken for dead may go on beside its successor: what both write is the same, file by file.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    path = folder / ".prepare.lock"
+    lease = Lease(folder)
     try:
-        lock = path.open("wb")
+        while not lease.take():
+            time.sleep(LOOK_S)
     except OSError as error:
-        raise _unwritable(path, error) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        raise _unwritable(folder, error) from error
+    try:
         yield
+    finally:
+        lease.release()
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

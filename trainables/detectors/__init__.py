@@ -67,6 +67,7 @@ class DetectorSpec:
         shrink: a student's factor of every width, from its compression; several where published students shrink
             their parts differently.
         classes: what it detects, in the order of its labels.
+        sizes: compressions whose costs are shown where the paper says none: the teacher's 1, and its students'.
         released: by method, the hyper-parameters that its released code sets otherwise for this detector than for the
             others with its kind of rows.
     """
@@ -84,6 +85,7 @@ class DetectorSpec:
     predicts_at_once: int = 4
     shrink: Callable[[float], Factor] = _square_root
     classes: tuple[str, ...] = ("Pedestrian", "Cyclist", "Car")
+    sizes: tuple[float, ...] = (1.0, 4.0)
     released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def load(self, detector: DetectorConfig, *, teacher: bool) -> Any:

@@ -98,4 +98,5 @@ SPEC = DetectorSpec(
     targets=centers_from_above.TARGETS,
     classes=("car", "truck", "construction_vehicle", "bus", "trailer", "barrier", "motorcycle", "bicycle",
              "pedestrian", "traffic_cone"),
+    sizes=(1.0, *PUBLISHED),
 )  # fmt: skip

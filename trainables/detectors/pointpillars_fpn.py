@@ -70,6 +70,7 @@ SPEC = DetectorSpec(
     targets=anchors_from_above.targets(PREFIX),
     classes=("car", "truck", "trailer", "bus", "construction_vehicle", "bicycle", "motorcycle", "pedestrian",
              "traffic_cone", "barrier"),
+    sizes=(1.0, 2.0, 4.0),
     # Its class for several modalities (mvx_two_stage.py) has graphs of 64 channels, and never applies its weights.
     released={"pointdistiller": {"graph_channels": 64, "reweight_over": "none"}},
 )  # fmt: skip

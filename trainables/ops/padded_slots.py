@@ -7,7 +7,7 @@ variance it counts as often as there are such slots, in the maximum once. The re
 gradients and running statistics included (tests/trainables/ops/test_ops_padded_slots.py).
 
 A training step of PointPillars-FPN at 4x on two scans with 39,954 pillars together, one busy core: 2.1 s of CPU time
-instead of 18.6, and at most 0.8 GB above what the process holds before it instead of 3.2
+instead of 14.0, and at most 0.9 GB above what the process holds before it instead of 3.2
 (tests/benchmarks/bench_padded_slots.py).
 """
 

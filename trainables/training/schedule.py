@@ -10,6 +10,10 @@ from study.nouns.config import TrainingConfig
 from study.nouns.errors import InputError
 from trainables.training import clipping  # noqa: F401  registered by name
 
+LONGEST_WARM_UP = 0.05
+"""Share of a training that a phase counted in steps may take. mmdet3d's 1,000 steps are made for data sets of which an
+epoch has a thousand: on a small one they would never end."""
+
 
 def lay_schedule(cfg: Any, training: TrainingConfig) -> None:
     """Stretch the config's schedule to the run's epochs, and its learning rates to the run's.
@@ -53,6 +57,9 @@ class Schedule:
         phases = cfg.param_scheduler if has_a_step_for_each_phase(cfg.param_scheduler, steps) else []
         given = {"optimizer": self.optimizer, "epoch_length": steps}
         end = cfg.train_cfg.max_epochs
+        for phase in phases:
+            if not phase.get("by_epoch", True) and not phase.get("convert_to_iter_based", False):
+                phase.end = min(phase.end, max(2, round(LONGEST_WARM_UP * end * steps)))
         self.phases = [PARAM_SCHEDULERS.build({"end": end, **phase}, default_args=given) for phase in phases]
 
     def step(self, loss: torch.Tensor) -> None:

@@ -7,6 +7,7 @@ does depends on none of its neighbors, so it may join them, leave them and go on
 from pathlib import Path
 from time import perf_counter
 
+import torch
 from mmengine.dist import all_reduce_params, is_distributed, is_main_process
 
 from study.nouns.config import TrialConfig
@@ -18,6 +19,7 @@ from trainables.training.checkpoints.latest import SoFar
 from trainables.training.checkpoints.writing import export_detector
 from trainables.training.clipping import tally_of
 from trainables.training.epochs import Journal, Trained
+from trainables.training.failing import DivergedError
 from trainables.training.processes.shared_step import shared
 from trainables.training.schedule import Schedule, lay_schedule
 from trainables.training.seeds import OwnStreams
@@ -101,7 +103,13 @@ class Student:
             all_reduce_params(self.network.buffers(), op="mean")
 
     def close(self, metrics: dict[str, float]) -> None:
-        """The epoch is over: write it down, and keep a checkpoint."""
+        """The epoch is over: write it down, and keep a checkpoint.
+
+        Raises:
+            DivergedError: a weight is not finite. A checkpoint of it would lead nowhere.
+        """
+        if not torch.stack([weights.isfinite().all() for weights in self.model.parameters()]).all():
+            raise DivergedError(f"the weights are not finite after epoch {self.done + 1}")
         self.journal.close(metrics, tally_of(self.schedule.optimizer))
         if is_main_process():
             state = self.model.state_dict()  # not copied: it carries the version of sparse kernels' layout

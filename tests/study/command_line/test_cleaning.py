@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from other_processes import driving, training
 
+from study.nouns.leases import PREFIX
 from study.nouns.records import StudyFiles
 from study.planning.removable import no_driver, removable
 from tests.analysis import made_up_study as made_up
@@ -36,11 +37,11 @@ def files(tmp_path) -> StudyFiles:
 
 
 def everything(files: StudyFiles) -> set[str]:
-    """All files, without the locks, which hold nothing."""
+    """All files, without the leases, whose numbers grow."""
     return {
         str(path.relative_to(files.results))
         for path in files.results.rglob("*")
-        if path.is_file() and path.name not in (".driver", ".training")
+        if path.is_file() and not path.name.startswith(PREFIX)
     }
 
 

@@ -157,6 +157,20 @@ def test_a_preview_names_the_runs_that_are_known_and_counts_the_others():
     assert lines[3:] == ["and 3 tuning runs of m: seed 1000, 1 epochs, weight 1, then 0.1 to 10"]
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ([4, 7, 2, 9], "and seeds 2 to 9 of these rows, as far as open claims need them"),
+        ([4, 7, 9], "and seed 9 of these rows, as far as open claims need them"),
+        ([4, 7], None),
+    ],
+)
+def test_a_preview_names_the_seeds_that_claims_may_ask_for(seeds, said):
+    points = [{"label": "one"}, {"label": "two", "set": {"parameters.samples": 7}}]
+    lines = list(preview(toy(points=points, seeds=seeds, claims=[{"row": "one", "over": ["two"]}]), OFFERED))
+    assert [line for line in lines if "open claims" in line] == [said] * (said is not None)
+
+
 def test_a_preview_tells_of_finalists_and_of_a_students_learning_rate():
     points = [{"label": "student", "set": {"method": "student"}, "tune": True}]
     lines = list(preview(toy(points=points, seeds=[4], tuning={"trials": 2, "finalists": 3}), OFFERED))

@@ -1,13 +1,19 @@
 """Which study may go on in a folder, and what a release or another machine may change without making it another."""
 
+import json
+import threading
+
 import pytest
 from pydantic import Field
 from toy_study import OFFERED, resolve, toy
 
 from study.nouns import config as config_file
+from study.nouns import leases
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen, without_additions
+from study.nouns.holders import Holder
+from study.nouns.leases import PREFIX, LeaseLostError, is_lost
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from study.planning.optuna_search import study_name
@@ -199,3 +205,40 @@ def test_a_folder_is_taken_by_its_own_study_only(tmp_path):
     with pytest.raises(InputError, match="already holds a study with 0 runs"):
         check(known.spec, known.plan(), files, resume=False)
     check(known.spec, known.plan(), files, resume=True)
+
+
+def test_a_study_whose_driver_is_silent_on_another_machine_is_taken_over_and_the_lost_driver_is_refused(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leases, "EXPIRY_S", 1.0)
+    files, known, said = StudyFiles(tmp_path, "toy"), state(tmp_path), list[str]()
+    with only_driver(files):
+        lost = leases._HELD[files.root]
+        (held,) = files.root.glob(f"{PREFIX}*")
+        held.write_text(held.read_text().replace(Holder.me().place, "elsewhere"))
+        with only_driver(files, said.append):
+            files.write_plan(known.plan())
+            leases._HELD[files.root] = lost  # as that driver is a process of its own
+            with pytest.raises(LeaseLostError, match="this process was taken for dead, and process"):
+                files.spend(5.0)
+            assert is_lost(files.root)
+            files.study_json.touch()
+    assert files.spent() == 0.0
+    assert len(said) == 1
+    assert "looking whether it is still alive" in said[0]
+
+
+def test_a_study_whose_driver_gives_a_sign_of_life_on_another_machine_is_refused(tmp_path):
+    files = StudyFiles(tmp_path, "toy")
+    files.root.mkdir()
+    lease = files.root / f"{PREFIX}1"
+    signed = {**Holder("node7", 123, "elsewhere", "1")._asdict()}
+    lease.write_text(json.dumps(signed))
+    beat = threading.Timer(0.3, lambda: lease.write_text(json.dumps({**signed, "beat": "1"})))
+    beat.start()
+    with (
+        pytest.raises(InputError, match=r"another process is running this study \(process 123 on node7\)"),
+        only_driver(files),
+    ):
+        pass
+    beat.join()

@@ -1,16 +1,31 @@
 """How far a study is, as its folder says it."""
 
+import json
 import os
 import socket
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from toy_driver import Driver, taught
 
 from study.nouns.errors import InputError
+from study.nouns.holders import Holder
+from study.nouns.leases import PREFIX
 from study.nouns.records import StudyFiles
-from study.planning.same_study import LOCK, only_driver
+from study.planning import standing as standing_file
+from study.planning.same_study import only_driver
 from study.planning.standing import driver_of, standing
+
+
+def signed(files: StudyFiles, holder: Holder) -> Path:
+    """Leave the lease of a driver that is not this process."""
+    files.root.mkdir(parents=True, exist_ok=True)
+    lease = files.root / f"{PREFIX}1"
+    lease.write_text(json.dumps({**holder._asdict(), "beat": "0"}))
+    return lease
+
 
 CLAIMS = [{"row": "N 300", "over": ["student"]}]
 
@@ -68,18 +83,35 @@ def test_a_driver_is_alive_as_long_as_it_holds_the_study(tmp_path):
 
 def test_a_driver_that_was_killed_is_named(tmp_path):
     files = Driver(tmp_path).files
-    (files.root / LOCK).write_text(f"{socket.gethostname()} 7\n")
-    assert driver_of(files).text().startswith("no driver is alive; the last one, process 7 on ")
+    signed(files, Holder.me()._replace(pid=2**22 + 1))
+    assert driver_of(files).text().startswith("no driver is alive; the last one, process 4194305 on ")
 
 
 @pytest.mark.parametrize(("ago", "gone"), [(10, False), (900, True)])
-def test_of_a_driver_on_another_machine_whose_lock_is_not_seen_it_is_said_what_is_known(ago, gone, tmp_path):
+def test_of_a_driver_on_another_machine_that_gives_no_sign_of_life_it_is_said_what_is_known(
+    ago, gone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(standing_file, "BEAT_S", 0.1)
     files = Driver(tmp_path).files
-    (files.root / LOCK).write_text("node7 123\n")
+    signed(files, Holder("node7", 123, "elsewhere", "1"))
     files.spend(5.0)
     os.utime(files.spent_json, (time.time() - ago,) * 2)
     found = driver_of(files)
     assert (found.alive, found.gone) == (None, gone)
-    assert f"a driver began on node7 (process 123), whose lock is not seen from here: it kept its time {ago} s" in (
+    assert f"a driver began on node7 (process 123), and gives no sign of life: it kept its time {ago} s" in (
         found.text()
     )
+
+
+def test_a_driver_on_another_machine_is_alive_when_its_lease_changes_whatever_the_clocks_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(standing_file, "BEAT_S", 4.0)
+    files = Driver(tmp_path).files
+    lease = signed(files, Holder("node7", 123, "elsewhere", "1"))
+    files.spend(5.0)
+    os.utime(files.spent_json, (time.time() - 3600,) * 2)
+    beat = threading.Timer(0.5, lambda: lease.write_text(lease.read_text().replace('"0"', '"1"')))
+    beat.start()
+    found = driver_of(files)
+    beat.join()
+    assert (found.alive, found.gone) == (True, False)
+    assert found.text() == "a driver is alive: process 123 on node7"

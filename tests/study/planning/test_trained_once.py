@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 from other_processes import training
 from toy_study import resolve, toy
 
+from study.nouns import leases
 from study.nouns.assignment import Assignment
+from study.nouns.holders import Holder
+from study.nouns.leases import PREFIX, LeaseLostError
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning import trained_once
-from study.planning.missing import assign
+from study.planning.missing import assign, fail
 from study.planning.plan import expand
 
 
@@ -93,3 +96,30 @@ def test_a_process_that_inherited_the_lock_does_not_hold_it(assigned):
     finally:
         os.kill(started[0], signal.SIGKILL)
         os.waitpid(started[0], 0)
+
+
+def test_a_run_that_was_lost_while_it_was_trained_is_answered_by_the_record_of_who_took_it_over(assigned, monkeypatch):
+    """This process stands for one that was stopped for long: its lease is one of another machine, and silent."""
+    monkeypatch.setattr(leases, "EXPIRY_S", 0.5)
+    one, key = assigned[0], assigned[0].config.key
+    with ExitStack() as processes:
+        told = Told()
+
+        def train(runs: list[Assignment]) -> None:
+            told.events.append(("train", [key]))
+            (mine,) = one.files.run(key).glob(f"{PREFIX}*")
+            mine.write_text(mine.read_text().replace(Holder.me().place, "elsewhere"))
+            processes.enter_context(training(one.files, key, waits=True))
+            with pytest.raises(LeaseLostError, match=r"process [0-9]+ on .* took over"):
+                keep(one)
+            fail(one, "it ended without a record")
+            assert one.files.record(key) is None
+
+        def wait(waits: Assignment) -> None:
+            told.wait(waits)
+            leases._HELD.clear()
+            keep(one)  # as the other process does
+            processes.close()
+
+        trained_once.train_once([one], train, wait, told.answer)
+    assert told.events == [("train", [key]), ("wait", [key]), ("answer", [key])]

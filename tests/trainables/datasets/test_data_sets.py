@@ -1,4 +1,4 @@
-"""The seam of the data sets: what each declares, which detectors go with it, and that nobody else names KITTI."""
+"""The seam of the data sets: what each declares, which detectors go with it, and that nobody else names one of them."""
 
 import re
 from dataclasses import replace
@@ -20,31 +20,38 @@ from trainables.datasets import ready
 from trainables.datasets.kitti import root as kitti
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-OWN = ("trainables/datasets/kitti/", "trainables/datasets/simulated/", "tests/")
+OWN = {
+    "kitti": ("trainables/datasets/kitti/", "trainables/datasets/simulated/", "tests/"),
+    "nuscenes": ("trainables/datasets/nuscenes/", "trainables/datasets/simulated_nuscenes/", "tests/"),
+}
 NAMES_IT = {
-    "study/named_studies.py": "the paper's own studies are of KITTI, with mmdet3d's schedules for it",
+    "study/kitti_studies.py": "the paper's own studies, with mmdet3d's schedules",
+    "study/named_studies.py": "the list of studies names the files that they stand in",
     "analysis/": "the paper's printed numbers are of KITTI",
+    "trainables/detectors/centerpoint.py": "mmdet3d's config file",
     "trainables/detectors/pointpillars.py": "mmdet3d's config file",
+    "trainables/detectors/pointpillars_fpn.py": "mmdet3d's config file",
     "trainables/detectors/pointrcnn.py": "mmdet3d's config file",
     "trainables/detectors/second.py": "mmdet3d's config file",
 }
-"""Files of code that may name KITTI, and why."""
+"""Files of code that may name a data set, and why."""
 
 
-def test_no_code_outside_its_folder_names_kitti():
-    allowed = (*OWN, *NAMES_IT)
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_no_code_outside_its_folder_names_a_data_set(name):
+    allowed = (*OWN[name], *NAMES_IT)
     found = [
         f"{path}:{number}: {line.strip()}"
         for path in tracked()
         if path.endswith(".py") and not path.startswith(allowed)
         for number, line in enumerate((REPOSITORY / path).read_text().splitlines(), 1)
-        if re.search("kitti", line, re.IGNORECASE)
+        if re.search(name, line, re.IGNORECASE)
     ]
     assert found == []
 
 
 def test_data_sets_are_found_by_their_folders():
-    assert datasets.names() == ["kitti", "simulated"]
+    assert datasets.names() == ["kitti", "nuscenes", "simulated", "simulated_nuscenes"]
     with pytest.raises(InputError, match=r"unknown data set 'kity'\. Did you mean 'kitti'"):
         datasets.load("kity")
 
@@ -86,17 +93,19 @@ def test_metrics_are_read_under_the_names_that_are_declared_whatever_stands_befo
 def test_every_detector_goes_with_the_data_sets_of_its_own_mmdet3d_config():
     for name in detectors.names():
         config = detectors.load(name).load(DetectorConfig(name=name), teacher=True)
-        assert datasets.serving(config) == ["kitti", "simulated"]
+        sweeps = name in ("centerpoint", "pointpillars_fpn")
+        assert datasets.serving(config) == [known for known in datasets.names() if ("nuscenes" in known) is sweeps]
 
 
 def test_a_detector_of_another_data_set_is_refused():
-    nuscenes = replace(
+    of_nuscenes = replace(
         detectors.load("pointpillars"), config="pointpillars/pointpillars_hv_fpn_sbn-all_8xb4-2x_nus-3d.py"
     )
-    config = nuscenes.load(DetectorConfig(), teacher=True)
-    assert datasets.serving(config) == []
+    config = of_nuscenes.load(DetectorConfig(), teacher=True)
+    assert datasets.serving(config) == ["nuscenes", "simulated_nuscenes"]
     expected = (
-        r"detector far is made for mmdet3d's NuScenesDataset \(no data set here\); dataset.name=simulated is a Kitti"
+        r"detector far is made for mmdet3d's NuScenesDataset \(nuscenes, simulated_nuscenes\); "
+        "dataset.name=simulated is a Kitti"
     )
     with pytest.raises(InputError, match=expected):
         datasets.fit(config, DatasetSpec(), "far")

@@ -15,6 +15,7 @@ import pytest
 from kitti_tiny_root import CALIBRATION, CAR, CAR_IN_LIDAR, DONT_CARE, POINTS_ON_CAR, tiny_scan, write_tiny_root
 
 from study.nouns.errors import InputError
+from study.nouns.leases import PREFIX
 from trainables.datasets.kitti import root as kitti
 from trainables.datasets.kitti.infos import difficulty, lidar_boxes
 from trainables.datasets.kitti.object_database import drawable_objects
@@ -39,8 +40,9 @@ def infos(root: Path, split: str) -> dict:
 
 
 def made_files(root: Path) -> dict[str, bytes]:
-    """Everything below `root` but the digest that is kept with the times of the labels, by relative path."""
+    """Everything below `root` by relative path, but leases and the digest that is kept with the times of the labels."""
     files = [path for path in root.rglob("*") if path.is_file() and path.name != "kitti_digest.json"]
+    files = [path for path in files if not path.name.startswith(PREFIX)]
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
@@ -209,8 +211,9 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path, root):
 
 
 def test_a_write_that_fails_is_reported_with_its_path(root):
+    np.tile(tiny_scan(), (20, 1)).tofile(root / "training" / "velodyne" / "000000.bin")  # larger than a lease
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # the kernel refuses bytes past the limit, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # the kernel refuses bytes past the limit, as on a full disk
     try:
         with pytest.raises(InputError, match=r"cannot write .*velodyne_reduced/000000.bin: File too large"):
             kitti.prepare(root)

@@ -3,21 +3,22 @@
 import numpy as np
 import pytest
 
-from trainables.datasets.simulated.sensor import Scan, beam_angles, scan
+from trainables.datasets.simulated.ground import ground_height
+from trainables.datasets.simulated.sensor import Scan, beam_angles, lidar_of, scan
 from trainables.datasets.simulated.shapes import NAMES
-from trainables.datasets.simulated.simulation_spec import SceneSpec, SensorSpec, SimulationSpec
+from trainables.datasets.simulated.simulation_spec import SensorSpec
 from trainables.datasets.simulated.street import Scene
 
 SENSOR = SensorSpec(beams=64, range_noise_m=0, dropout=0)
-FLAT = np.array([-1.73, 0, 0, 1, 0, 50, -50, 0, 9, 1e9])
-NO_GROUND = np.array([-500.0, 0, 0, 1, 0, 50, -50, 0, 9, 1e9])
+FLAT = np.array([-1.73, 0, 0, 1, 0, 50, -50, 0, 9, 1e9, 0, 0])
+NO_GROUND = np.array([-500.0, 0, 0, 1, 0, 50, -50, 0, 9, 1e9, 0, 0])
 
 
 def turn(*objects: tuple, labeled: int = 0, ground: np.ndarray = FLAT, sensor: SensorSpec = SENSOR) -> Scan:
     """Scan white objects given as (name, x, y, z, l, w, h, yaw)."""
     rows = np.array([[NAMES.index(name), *box, 1.0] for name, *box in objects]).reshape(-1, 9)
     scene = Scene(tuple(o[0] for o in objects), rows, labeled, ground, np.zeros((4, 4)))
-    return scan(SimulationSpec(sensor=sensor, scene=SceneSpec()), scene, key=5)
+    return scan(lidar_of(sensor), scene, key=5)
 
 
 def test_beams_are_those_of_an_hdl_64e() -> None:
@@ -51,6 +52,21 @@ def test_a_sidewalk_rises_beside_the_road() -> None:
     points = turn(ground=street).points
     assert points[np.abs(points[:, 1]) < 3.5, 2] == pytest.approx(-1.73, abs=0.003)
     assert points[np.abs(points[:, 1]) > 6, 2] == pytest.approx(-1.63, abs=0.003)
+
+
+def test_bumps_stay_where_they_are_when_the_sensor_moves() -> None:
+    bumps = np.random.default_rng(0).normal(0, 0.1, (8, 8))
+    moved = FLAT.copy()
+    moved[10:] = 30.5, -7.25
+    for x, y in ((0.0, 0.0), (3.3, -50.0), (-200.7, 41.0)):
+        assert ground_height(x - 30.5, y + 7.25, moved, bumps) == pytest.approx(ground_height(x, y, FLAT, bumps))
+    assert np.ptp([ground_height(x, 0.0, FLAT, bumps) for x in range(60)]) > 0.1
+
+
+def test_every_point_says_of_which_beam_it_is() -> None:
+    scan = turn(("wall", 11, 0, -1.73, 2, 10, 6, 0.0))
+    elevation = np.arctan2(scan.points[:, 2], np.hypot(scan.points[:, 0], scan.points[:, 1]))
+    assert elevation == pytest.approx(beam_angles(SENSOR)[scan.beam], abs=5e-4)
 
 
 def test_a_wall_across_the_road_is_met_on_its_front_face() -> None:

@@ -4,6 +4,9 @@ import pytest
 import tiny_run
 import torch
 
+from study.nouns.leases import PREFIX, Lease, LeaseLostError, taken
+from trainables.training.checkpoints import latest
+from trainables.training.checkpoints.latest import SoFar
 from trainables.training.checkpoints.writing import export_detector
 
 
@@ -23,3 +26,23 @@ def test_an_exported_detector_and_its_place_in_the_folder_are_brought_to_disk(tm
     export_detector(tiny_run.BASE, torch.nn.Linear(1, 1), tmp_path)
     assert (tmp_path / "detector.pth").stat().st_size > 0
     assert len(synced) == 2
+
+
+def test_who_was_taken_for_dead_replaces_neither_the_checkpoint_nor_the_detector_of_its_successor(tmp_path):
+    with taken(Lease(tmp_path)):
+        latest.write(tmp_path, SoFar(steps=3), {"state_dict": {}})
+        export_detector(tiny_run.BASE, torch.nn.Linear(1, 1), tmp_path)
+        before = [(tmp_path / name).read_bytes() for name in ("latest.pth", "detector.pth")]
+        (tmp_path / f"{PREFIX}2").touch()  # another process has taken over
+        with pytest.raises(LeaseLostError):
+            latest.write(tmp_path, SoFar(steps=4), {"state_dict": {}})
+        with pytest.raises(LeaseLostError):
+            export_detector(tiny_run.BASE, torch.nn.Linear(1, 1), tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in ("latest.pth", "detector.pth")] == before
+    assert not list(tmp_path.glob("*partial"))
+
+
+def test_what_a_killed_process_has_half_written_is_removed_by_its_successor(tmp_path):
+    (tmp_path / "latest.6.partial").write_bytes(bytes(1000))
+    latest.write(tmp_path, SoFar(), {"state_dict": {}})
+    assert [path.name for path in tmp_path.iterdir()] == ["latest.pth"]

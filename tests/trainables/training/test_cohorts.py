@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import tiny_run
 import torch
-from small_detectors import small
+from small_detectors import on_the_street, small
 
 from study.nouns.assignment import Assignment
 from study.nouns.config import TrialConfig
 from study.nouns.records import EpochRecord, RunRecord, StudyFiles
-from trainables import detectors, distillers
+from trainables import distillers
 from trainables import run as one_run
 from trainables.distillers.pointdistiller import PointDistiller
 from trainables.features import Batch, Features
@@ -202,7 +202,7 @@ def test_who_draws_its_rows_shares_none():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("family", [name for name in detectors.names() if name != "pointpillars"])
+@pytest.mark.parametrize("family", [name for name in on_the_street() if name != "pointpillars"])
 def test_it_is_so_for_every_detector(files, family):
     def config(method: str, **parameters: Any) -> TrialConfig:
         network = small(family).model_dump(mode="json")

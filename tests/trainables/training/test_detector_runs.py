@@ -7,9 +7,9 @@ import torch
 from study.nouns.config import TrainingConfig, TrialConfig
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
-from tests.trainables.small_detectors import small
+from tests.trainables.small_detectors import on_the_street, small
 from trainables import detectors, run
-from trainables.training.schedule import lay_schedule
+from trainables.training.schedule import Schedule, lay_schedule
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def files(tmp_path_factory) -> StudyFiles:
     return StudyFiles(tmp_path_factory.mktemp("results"), "detectors")
 
 
-@pytest.mark.parametrize("family", [name for name in detectors.names() if name != "pointpillars"])  # all others are its
+@pytest.mark.parametrize("family", [name for name in on_the_street() if name != "pointpillars"])  # all others are its
 def test_a_student_is_distilled_under_a_teacher_and_exported(family, files):
     record = tiny_run.train(
         files,
@@ -53,6 +53,21 @@ def test_a_learning_rate_is_scaled_to_the_frames_of_a_step_with_its_whole_cycle(
     assert rate == pytest.approx(plain.optim_wrapper.optimizer.lr * 6 / made_for)
     peaks = [[s.eta_min / c.optim_wrapper.optimizer.lr for s in c.param_scheduler] for c in (plain, scaled)]
     assert peaks[1][0] == pytest.approx(peaks[0][0])
+
+
+@pytest.mark.parametrize(("steps", "warm"), [(36, 18), (7032, 417)], ids=["few frames", "all of the recipe's"])
+def test_a_warm_up_counted_in_steps_ends_early_in_a_training_however_short(steps, warm):
+    cfg = detectors.load("pointpillars_fpn").load(small("pointpillars_fpn"), teacher=False)
+    lay_schedule(cfg, TrainingConfig(epochs=10))
+    network = torch.nn.Linear(2, 1)
+    schedule = Schedule(cfg, network, steps)
+    rates = []
+    for _ in range(warm + 1):
+        rates.append(schedule.optimizer.param_groups[0]["lr"])
+        schedule.step(network(torch.ones(1, 2)).sum())
+    assert rates[0] == pytest.approx(1e-6)
+    assert rates[warm // 2] < 6e-4 < rates[-2]
+    assert rates[-1] == pytest.approx(1e-3)
 
 
 def test_what_a_learning_rate_is_tuned_around_is_that_of_the_runs_schedule():

@@ -12,8 +12,7 @@ from study.nouns.errors import InputError
 from study.nouns.records import StudyFiles
 from study.planning.plan import too_weak
 from tests.command_line import here
-from tests.trainables.small_detectors import small
-from trainables import detectors
+from tests.trainables.small_detectors import on_the_street, small
 from trainables import run as one_run
 from trainables.training import given_teacher
 from trainables.training.building import build_detector
@@ -70,7 +69,7 @@ def test_a_students_record_holds_its_teachers_metrics(files, distilled):
     assert len(noted) == 24
 
 
-@pytest.mark.parametrize("family", detectors.names())
+@pytest.mark.parametrize("family", on_the_street())
 def test_a_checkpoint_of_every_detector_is_measured_and_exported_for_mmdet3d(files, tmp_path, family):
     size = small(family)
     given = build_detector(TrialConfig(detector=size), teacher=True).state_dict()

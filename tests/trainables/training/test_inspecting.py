@@ -7,7 +7,7 @@ import tiny_run
 from study.nouns.errors import InputError
 from study.nouns.inspections import ARRAYS, NEITHER, RIGHT, WRONG, Inspected
 from study.nouns.records import RunRecord, StudyFiles
-from tests.trainables.small_detectors import small
+from tests.trainables.small_detectors import on_the_street, small
 from trainables import detectors
 from trainables.training import inspecting
 from trainables.training.building import build_detector
@@ -33,7 +33,7 @@ def untrained(files: StudyFiles, **changes) -> RunRecord:
     return RunRecord(key=config.key, study="tiny", config=config, status="finished", teacher_key=teacher)
 
 
-@pytest.mark.parametrize("family", detectors.names())
+@pytest.mark.parametrize("family", on_the_street())
 def test_every_detector_leaves_the_same_arrays(files, family):
     record = untrained(files, detector=small(family).model_dump(mode="json"))
     told = []

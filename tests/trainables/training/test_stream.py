@@ -78,7 +78,7 @@ def same(one: list[list[torch.Tensor]], other: list[list[torch.Tensor]]) -> bool
     )
 
 
-FAMILIES = detectors.names()
+FAMILIES = small_detectors.on_the_street()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

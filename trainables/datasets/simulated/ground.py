@@ -25,20 +25,20 @@ def ground_height(x: float, y: float, ground: np.ndarray, bumps: np.ndarray) -> 
     """Height of the ground [m] at (x, y) in the LiDAR frame.
 
     Args:
-        ground: (10,) height below the sensor, slopes along x and y, cosine and sine of the street's heading, where the
-            road ends on the left and right [m], height of the sidewalk [m], size of a cell of `bumps` [m], and how far
-            from the road grass begins [m].
-        bumps: (n, n) heights [m] on a grid around the sensor, repeated endlessly.
+        ground: (12,) height below the sensor, slopes along x and y, cosine and sine of the street's heading, where the
+            road ends on the left and right [m], height of the sidewalk [m], size of a cell of `bumps` [m], how far from
+            the road grass begins [m], and where on the grid of `bumps` the sensor is, x and y [m].
+        bumps: (n, n) heights [m] on a grid along x and y, repeated endlessly; n is a power of two.
     """
     z = ground[0] + ground[1] * x + ground[2] * y
     z += ground[7] * min(1.0, off_road(x, y, ground) / 0.3)
     n = bumps.shape[0]
-    u, v = x / ground[8], y / ground[8]
+    u, v = (x + ground[10]) / ground[8], (y + ground[11]) / ground[8]
     i, j = int(np.floor(u)), int(np.floor(v))
     u, v = u - i, v - j
     u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
-    i, j = i % n, j % n
-    k, m = (i + 1) % n, (j + 1) % n
+    k, m = (i + 1) & (n - 1), (j + 1) & (n - 1)
+    i, j = i & (n - 1), j & (n - 1)
     return z + (bumps[i, j] * (1 - u) + bumps[k, j] * u) * (1 - v) + (bumps[i, m] * (1 - u) + bumps[k, m] * u) * v
 
 

@@ -148,7 +148,7 @@ def cast_objects(
 @njit(cache=True)
 def receive(
     rays: Rays, image: RangeImage, max_range: float, noise: float, dropout: float,
-    seen: NDArray[np.int64], points: Singles, source: Numbers,
+    seen: NDArray[np.int64], points: Singles, source: Numbers, beam: Numbers,
 ) -> int:  # fmt: skip
     """What the sensor reports: returns too weak for their range are lost, the others get noise and an intensity.
 
@@ -161,6 +161,7 @@ def receive(
         seen: (M,) number of rays that meet each object first, written in place.
         points: (C * B, 4) x, y, z [m] to a millimeter and intensity in 0..1 to a hundredth, written in place.
         source: (C * B,) the object that each point is of, or `GROUND`, written in place.
+        beam: (C * B,) the beam that each point is of, 0 the highest, written in place.
 
     Returns:
         int: number of points.
@@ -191,6 +192,6 @@ def receive(
             points[count, 1] = np.floor(flat * sin_a * 1000 + 0.5) * 0.001
             points[count, 2] = np.floor(distance * sin_e[b] * 1000 + 0.5) * 0.001
             points[count, 3] = np.floor(min(max(intensity, 0.0), 0.99) * 100 + 0.5) * 0.01
-            source[count] = owner[c, b]
+            source[count], beam[count] = owner[c, b], b
             count += 1
     return count

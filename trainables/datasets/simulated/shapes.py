@@ -194,13 +194,14 @@ class Shapes(NamedTuple):
     planes: np.ndarray
 
 
-def _flatten() -> Shapes:
+def flatten(templates: dict[str, tuple[Point, list[Solid]]]) -> Shapes:
+    """Templates as arrays, in their order."""
     first: list[int] = [0]
     solids: list[list[float]] = []
     unit: list[list[float]] = []
     bounds: list[list[float]] = []
     planes: list[list[float]] = []
-    for nominal, parts in TEMPLATES.values():
+    for nominal, parts in templates.values():
         size = np.array(nominal)
         for part in parts:
             solids.append([part.kind, part.surface, part.reflectance, len(planes), len(planes) + len(part.planes)])
@@ -211,4 +212,4 @@ def _flatten() -> Shapes:
     return Shapes(np.array(first), np.array(solids, float), np.array(unit), np.array(bounds), np.array(planes))
 
 
-SHAPES = _flatten()
+SHAPES = flatten(TEMPLATES)

@@ -5,18 +5,16 @@ written (2 MB each); the 90 degrees ahead, which hold all that KITTI's camera se
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from study.nouns.errors import InputError
 from trainables.datasets.simulated.camera import KITTI_CAMERA, occlusion_level, wrap
 from trainables.datasets.simulated.frames import Frame, read_frames
-from trainables.datasets.simulated.sensor import scan
+from trainables.datasets.simulated.sensor import lidar_of, scan
 from trainables.datasets.simulated.simulation_spec import SimulationSpec
+from trainables.datasets.simulated.spec_file import begin, complete, put, refuse_other_data
 from trainables.datasets.simulated.statistics import compare, statistics
 from trainables.datasets.simulated.street import lay_out
 
@@ -24,13 +22,12 @@ from trainables.datasets.simulated.street import lay_out
 LABEL_HEIGHT, LABEL_POINTS = 15, 3
 # An object of which less than this share is in the picture is not labeled.
 LABEL_SHARE = 0.05
-SPEC_FILE, PARTIAL_FILE = "simulation.json", "simulation.partial.json"
 
 
 def simulate(spec: SimulationSpec, index: int) -> Frame:
     """Frame `index` of a spec: the same bytes whenever and wherever it is asked for."""
     scene = lay_out(spec, index)
-    turn = scan(spec, scene, int(np.random.SeedSequence([spec.seed, index, 1]).generate_state(1)[0]))
+    turn = scan(lidar_of(spec.sensor), scene, int(np.random.SeedSequence([spec.seed, index, 1]).generate_state(1)[0]))
     camera = KITTI_CAMERA
     boxes = scene.objects[: scene.labeled, 1:8].copy()
     boxes[:, 6] = wrap(boxes[:, 6])
@@ -81,58 +78,30 @@ def write(spec: SimulationSpec, root: Path, progress: Callable[[int, int], None]
     Raises:
         InputError: root holds another simulation, or data that no simulation wrote.
     """
-    _refuse_other_data(spec, root)
+    refuse_other_data(spec, root, "training")
     count = spec.frames
     numbers = [f"{i:06d}" for i in range(count)]
     folders = {kind: root / "training" / kind for kind in ("velodyne", "calib", "label_2")}
     for folder in (*folders.values(), root / "ImageSets"):
         folder.mkdir(parents=True, exist_ok=True)
-    if not (root / SPEC_FILE).exists():
-        _put(root / PARTIAL_FILE, spec.model_dump_json(indent=2))
+    begin(spec, root)
     # The label is written last, so that a frame with a label is whole.
     there = [{p.stem for p in folder.iterdir() if p.suffix in (".bin", ".txt")} for folder in folders.values()]
     whole = set.intersection(*there)
     for i, number in enumerate(numbers):
         if number not in whole:
             frame = simulate(spec, i)
-            _put(folders["velodyne"] / f"{number}.bin", frame.points.tobytes())
-            _put(folders["calib"] / f"{number}.txt", frame.camera.text())
-            _put(folders["label_2"] / f"{number}.txt", frame.label_lines())
+            put(folders["velodyne"] / f"{number}.bin", frame.points.tobytes())
+            put(folders["calib"] / f"{number}.txt", frame.camera.text())
+            put(folders["label_2"] / f"{number}.txt", frame.label_lines())
         if progress:
             progress(i + 1, count)
     splits = {"train": numbers[: spec.train_frames], "val": numbers[spec.train_frames :], "trainval": numbers}
     for split, members in splits.items():
-        _put(root / "ImageSets" / f"{split}.txt", "".join(f"{n}\n" for n in members))
-    _put(root / "image_sizes.json", json.dumps({n: [KITTI_CAMERA.width, KITTI_CAMERA.height] for n in numbers}))
-    _put(root / SPEC_FILE, spec.model_dump_json(indent=2))
-    (root / PARTIAL_FILE).unlink(missing_ok=True)
+        put(root / "ImageSets" / f"{split}.txt", "".join(f"{n}\n" for n in members))
+    put(root / "image_sizes.json", json.dumps({n: [KITTI_CAMERA.width, KITTI_CAMERA.height] for n in numbers}))
+    complete(spec, root)
     return root
-
-
-def _refuse_other_data(spec: SimulationSpec, root: Path) -> None:
-    found = next((root / name for name in (SPEC_FILE, PARTIAL_FILE) if (root / name).exists()), None)
-    if found is None:
-        if (root / "training").exists():
-            raise InputError(f"{root} already holds data that no simulation wrote; give an empty or new folder")
-        return
-    try:
-        before = SimulationSpec.model_validate_json(found.read_text())
-    except ValidationError as error:
-        raise InputError(f"{found} is not a simulation's spec: {error.errors()[0]['msg']}") from error
-    if before != spec:
-        old, new = before.model_dump(), spec.model_dump()
-        changed = ", ".join(f"{key} = {old[key]} there, {new[key]} asked for" for key in new if old[key] != new[key])
-        raise InputError(f"{root} holds another simulation ({changed}); give a new folder or remove this one")
-
-
-def _put(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all, unless it is there with this content."""
-    raw = content.encode() if isinstance(content, str) else content
-    if path.exists() and path.read_bytes() == raw:
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(raw)
-    temporary.replace(path)
 
 
 def resemblance(root: Path, real: Path | None = None, frames: int = 60) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainables.datasets.simulated.ground import ground_height
-from trainables.datasets.simulated.shapes import NAMES
-from trainables.datasets.simulated.simulation_spec import SceneSpec, SimulationSpec
+from trainables.datasets.simulated.shapes import NAMES, SHAPES, Shapes
+from trainables.datasets.simulated.simulation_spec import SimulationSpec
 
 # Length, width, height [m]: mean and standard deviation in KITTI's labels.
 SIZES = {
@@ -44,6 +44,7 @@ class Scene:
         objects: (M + rest, 9) as `rays.cast_objects` takes them.
         labeled: M.
         ground, bumps: as `ground.ground_height` takes them.
+        shapes: the templates that `objects` counts.
     """
 
     names: tuple[str, ...]
@@ -51,13 +52,14 @@ class Scene:
     labeled: int
     ground: np.ndarray
     bumps: np.ndarray
+    shapes: Shapes = SHAPES
 
 
 class Street:
     """One random street; draws places and remembers which are taken."""
 
-    def __init__(self, spec: SimulationSpec, rng: np.random.Generator) -> None:
-        self.rng, self.extent = rng, spec.scene.extent_m
+    def __init__(self, extent_m: float, rng: np.random.Generator) -> None:
+        self.rng, self.extent = rng, extent_m
         self.heading = float(rng.normal(0, 0.05 if rng.random() < 0.85 else 0.3))
         lane = float(rng.uniform(1.6, 2.0))
         self.oncoming = 2 * lane
@@ -164,18 +166,22 @@ class Street:
                     if self.add(name, (ahead * s, t, yaw), (length, width, height), float(shine), 0.15):
                         break
 
-    def furnish(self, scene: SceneSpec) -> None:
-        """Add what is not labeled: fronts and hedges along both sides and across the ends, trees, bushes and poles."""
+    def furnish(self, walls: float, trees: float, poles: float) -> None:
+        """Add what is not labeled: fronts and hedges along both sides and across the ends, trees, bushes and poles.
+
+        Args:
+            walls, trees, poles: mean numbers of them ahead, and as many behind.
+        """
         rng = self.rng
         for ahead in (1, -1):
-            for _ in range(int(rng.poisson(scene.walls))):
+            for _ in range(int(rng.poisson(walls))):
                 self.front(ahead)
-            for _ in range(END_FRONTS if scene.walls > 0 else 0):
+            for _ in range(END_FRONTS if walls > 0 else 0):
                 place = ahead * (self.extent + float(rng.uniform(2, 35))), float(rng.uniform(-40, 40)), 0.0
                 size = 2.0, float(rng.uniform(10, 30)), float(rng.uniform(4, 12))
                 self.add("hedge" if rng.random() < 0.5 else "wall", place, size, float(rng.uniform(0.2, 0.6)), 0.0)
             for name, (share, size) in FURNITURE.items():
-                for _ in range(int(rng.poisson(share * (scene.trees if name in ("tree", "bush") else scene.poles)))):
+                for _ in range(int(rng.poisson(share * (trees if name in ("tree", "bush") else poles)))):
                     s, t, yaw = self.beside()
                     grow, shine = float(rng.uniform(0.7, 1.4)), float(rng.uniform(0.15, 0.5))
                     grown = size[0] * grow, size[1] * grow, size[2] * grow
@@ -199,16 +205,16 @@ class Street:
 def lay_out(spec: SimulationSpec, index: int) -> Scene:
     """The scene of frame `index`: a pure function of the spec's seed and scene, and of the index."""
     rng = np.random.default_rng([spec.seed, index])
-    street = Street(spec, rng)
     scene = spec.scene
+    street = Street(scene.extent_m, rng)
     for kind, mean in zip(CLASSES, (scene.cars, scene.vans, scene.pedestrians, scene.cyclists), strict=True):
         street.populate(kind, mean)
     labeled = len(street.rows)
-    street.furnish(scene)
+    street.furnish(scene.walls, scene.trees, scene.poles)
     right, left = street.road
     cos_h, sin_h = math.cos(street.heading), math.sin(street.heading)
     tilt, kerb = rng.normal(0, [0.005, 0.006]), float(rng.uniform(0.05, 0.16))
-    ground = np.array([-spec.sensor.height_m, *tilt, cos_h, sin_h, left, right, kerb, 9.0, street.lawn])
+    ground = np.array([-spec.sensor.height_m, *tilt, cos_h, sin_h, left, right, kerb, 9.0, street.lawn, 0, 0])
     bumps = rng.normal(0, 0.02, (32, 32))
     bumps[0, 0] = 0  # below the sensor, whose height is as given
     objects = np.empty((len(street.rows), 9))

@@ -1,7 +1,8 @@
 """The one checkpoint that a run continues from, and what it knows of the run besides weights.
 
 It is written by an atomic rename: a run killed at any moment continues from a whole epoch with everything that was
-known of it, and a run killed after its last epoch needs nothing but this file to be recorded. Its parts have the names
+known of it, and a run killed after its last epoch needs nothing but this file to be recorded. Where a disk has damaged
+it, the run begins again; half right weights would be worse. Its parts have the names
 of mmengine's own checkpoints: `meta`, `state_dict`, `optimizer`, `param_schedulers`.
 """
 
@@ -12,6 +13,7 @@ import torch
 
 from study.nouns.frozen import Frozen
 from study.nouns.records import LATEST, EpochRecord
+from trainables.training.checkpoints.reading import is_damaged
 from trainables.training.checkpoints.whole import save
 from trainables.training.clipping import GradientTally
 
@@ -32,9 +34,16 @@ def latest(folder: Path) -> Path:
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The newest checkpoint of a run, on the CPU, with a `SoFar` in `meta.so_far`; of a run without one, None."""
+    """The newest checkpoint of a run, on the CPU, with a `SoFar` in `meta.so_far`; of a run without one, None.
+
+    One that is damaged is deleted and said, and counts as none.
+    """
     path = latest(folder)
     if not path.exists():
+        return None
+    if is_damaged(path):
+        print(f"{path} is damaged: the run begins again")
+        path.unlink(missing_ok=True)  # another process of the run may be faster
         return None
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     checkpoint["meta"]["so_far"] = SoFar.model_validate(checkpoint["meta"]["so_far"])

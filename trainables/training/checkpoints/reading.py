@@ -5,15 +5,18 @@ What differs between such files is mended here, and only here:
 - kernels of sparse convolutions are stored in two layouts, spconv 1.x and mmcv (D, H, W, C_in, C_out) and spconv 2.x
   (C_out, D, H, W, C_in). mmdet3d 1.4 tells them apart by a version that PyTorch hides in the state dict and that is
   lost when the dict is copied; the shape says the same and is never lost;
+- torch compares no checksums: of a file in which a disk has turned bits it makes other numbers, without a word;
 - mmengine's files hold its log history, which is Python objects. Nothing but tensors and plain data is ever made of
   what a file holds: every other object is replaced by an empty one, so no code of a file runs.
 """
 
 import re
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from torch import Tensor
@@ -61,10 +64,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name; no code that the file may hold is run.
 
     Raises:
-        InputError: no such file, or not a checkpoint of a network.
+        InputError: no such file, a damaged one, or not a checkpoint of a network.
     """
     if not path.is_file():
         raise InputError(f"checkpoint {path} does not exist")
+    if is_zipfile(path) and is_damaged(path):
+        raise InputError(f"{path} is damaged: its content does not have the checksums that it was written with")
     try:
         content = _load(path)
     except Exception as error:
@@ -76,6 +81,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} is not a checkpoint that can be read: it holds no state_dict of tensors")
     parallel = all(str(name).startswith(PARALLEL) for name in state)
     return {str(name)[len(PARALLEL) if parallel else 0 :]: tensor for name, tensor in state.items()}
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file that torch has written is cut off or no longer what was written.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with ZipFile(path) as parts:
+            return parts.testzip() is not None
+    except (BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError):
+        return True  # a part that says of itself what torch never writes, such as to be encrypted
 
 
 def _load(path: Path) -> Any:

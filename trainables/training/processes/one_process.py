@@ -16,6 +16,7 @@ def main() -> int:
     line = sys.stdin.readline()
     threading.Thread(target=_end_with_the_trial, daemon=True).start()
     # Only now what takes seconds to import: a process that is still starting ends with its trial too.
+    from study.nouns.leases import entrust
     from study.nouns.records import EpochRecord
     from trainables.training.alone import train
     from trainables.training.failing import reason_of
@@ -25,6 +26,7 @@ def main() -> int:
 
     task = Task.model_validate_json(line)
     out = os.fdopen(os.dup(1), "w")  # the log takes the place of standard output
+    entrust(task.folder, task.lease)
     os.chdir(task.folder)  # where mmengine hands predictions from process to process, in files
 
     def say(what: str, content: Any) -> None:

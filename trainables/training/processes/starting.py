@@ -24,6 +24,7 @@ import torch
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
+from study.nouns.leases import fence
 from study.nouns.records import EpochRecord
 from trainables.training.epochs import Trained
 from trainables.training.failing import RankFailedError
@@ -46,6 +47,8 @@ class Task(Frozen):
     meeting: Path
     """A file by which the processes find each other."""
     rank: int
+    lease: int = 0
+    """The number under which the process of the trial holds the folder."""
 
 
 def train(
@@ -62,8 +65,9 @@ def train(
         raise InputError(f"training.devices={devices}, but this run sees {torch.cuda.device_count()} GPUs")
     with TemporaryDirectory(prefix="meeting-") as place:
         whole = Task(
-            config=config, data=data, folder=folder, teacher=teacher, meeting=Path(place) / "processes", rank=0
-        )
+            config=config, data=data, folder=folder, teacher=teacher, meeting=Path(place) / "processes", rank=0,
+            lease=fence(folder),
+        )  # fmt: skip
         with _started([whole.model_copy(update={"rank": rank}) for rank in range(devices)]) as (ranks, heard):
             return _until_all_are_done(ranks, heard, tell)
 

@@ -1,0 +1,47 @@
+"""Training keyframes of nuScenes that are set apart by whole scenes, and validated on instead of the validation split.
+
+What chooses (tuning, a search) is compared there, so that the keyframes that are reported on have chosen nothing.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from study.nouns.errors import InputError
+from trainables.datasets import innermost
+from trainables.datasets.nuscenes import ground_truth
+
+
+def keyframes_apart(root: Path, share: float) -> list[int]:
+    """The places in the training split of the keyframes set apart: whole scenes from its end, at least a share.
+
+    Raises:
+        InputError: nothing would be left to train on, or the root is not prepared.
+    """
+    scenes = [asked.scene for asked in ground_truth.read(root, "train")]
+    wanted = math.ceil(share * len(scenes))
+    apart: set[str] = set()
+    for scene in dict.fromkeys(reversed(scenes)):
+        if sum(one in apart for one in scenes) >= wanted:
+            break
+        apart.add(scene)
+    places = [place for place, scene in enumerate(scenes) if scene in apart]
+    if len(places) == len(scenes):
+        raise InputError(
+            f"setting {share:g} of {len(scenes)} training keyframes apart leaves none to train on, as they are of "
+            f"{len(apart)} scene{'s' if len(apart) > 1 else ''}; choose on less"
+        )
+    return places
+
+
+def set_apart(cfg: Any, root: Path, share: float) -> None:
+    """Take scenes out of the training of mmdet3d's config, laid on the root, and validate on them; in place."""
+    apart = keyframes_apart(root, share)
+    number = len(ground_truth.read(root, "train"))
+    train, val = innermost(cfg.train_dataloader.dataset), innermost(cfg.val_dataloader.dataset)
+    train.indices = sorted(set(range(number)) - set(apart))
+    val.indices, val.ann_file = apart, train.ann_file
+    cfg.val_evaluator.ann_file, cfg.val_evaluator.frames = f"{root}/{train.ann_file}", apart
+    for step in train.pipeline:
+        if step["type"] == "ObjectSample":
+            step["db_sampler"]["without"] = apart  # objects name their keyframe by its place
