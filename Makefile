@@ -86,8 +86,8 @@ $(VENV)/warm.stamp: $(wildcard trainables/ops/*.py trainables/ops/setup/*.py) $(
 	$(VENV)/bin/python -m trainables.ops.setup.warm_up
 	@touch $@
 
-$(VENV)/dev.stamp: requirements/dev.lock $(VENV)/$(SETUP_FOR).stamp
-	$(PIP) --no-deps -r $<
+$(VENV)/dev.stamp: requirements/dev.lock requirements/object-store.lock $(VENV)/$(SETUP_FOR).stamp
+	$(PIP) --no-deps $(addprefix -r ,$(filter %.lock,$^))
 	@touch $@
 
 # Its own set-up compiles one file after the other; setuptools does `parallel` of them at a time when told so. Debug symbols, which

@@ -13,7 +13,9 @@ def on_disk(path: str | Path) -> Path:
         typer.BadParameter: it is the address of an object store.
     """
     if "://" in str(path):
-        raise typer.BadParameter(f"{path}: expected a folder that every node sees; object stores are not served")
+        raise typer.BadParameter(
+            f"{path}: expected a folder that every node sees; an object store keeps a copy: run --mirror URL"
+        )
     return Path(path)
 
 
@@ -21,6 +23,9 @@ Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Chan
 Data = Annotated[Path | None, typer.Option(parser=on_disk, metavar="DIR", help="A root made ready by `prepare`.")]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Train on simulated scans where real ones are asked for.")]
 Results = Annotated[Path, typer.Option(parser=on_disk, metavar="DIR", help="Folder of all studies' results.")]
+Mirror = Annotated[
+    str | None, typer.Option(metavar="URL", help="Go on from, and keep the study in, an object store: s3://, gs://.")
+]
 AcceptWeak = Annotated[
     bool, typer.Option("--accept-weak-teacher", help="Distill also from a teacher below its teacher.minimum.")
 ]

@@ -1,9 +1,10 @@
 """A lease: one process at a time holds a run, a study or a folder of data, also on a disk that passes no locks on.
 
-A lease is a file in the folder that it is about, `.lease.<number>`. Who takes it makes the file with the next number,
-which a disk lets one process do alone, and removes the older ones; the greatest number holds. The holder changes its
-file every few seconds. Another process takes over when it sees that the holder's process is gone (on one machine), or
-when it has looked on for a minute without a change: clocks of machines are never compared.
+A lease is a file in the folder that it is about, `.lease.<number>`, or an object in a store (`lease_places.py`). Who
+takes it makes the file with the next number, which a disk and a store let one process do alone, and removes the older
+ones; the greatest number holds. The holder changes its file every few seconds. Another process takes over when it sees
+that the holder's process is gone (on one machine), or when it has looked on for a minute without a change: clocks of
+machines are never compared.
 
 A holder that was taken for dead and is not (it was stopped, its network was away) finds a greater number when it next
 writes, and is refused (`fence`). It asks when its new file lies beside the old one, right before the rename; as a file
@@ -20,12 +21,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from study.nouns.holders import Holder, signed_by
+from study.nouns.lease_places import PREFIX as PREFIX
+from study.nouns.lease_places import Folder, Place
 
 BEAT_S = 10.0
 """How often a holder changes its file."""
 EXPIRY_S = 60.0
 """How long a file must be seen not to change before its holder is taken for dead."""
-PREFIX = ".lease."
 FREE = "free"
 BEATS = 10
 """Digits of the count of changes: the file is written in place, and keeps its length."""
@@ -39,18 +41,19 @@ class Lease:
     """What one process at a time has of a folder: held by this process, or looked at.
 
     Args:
-        folder: that it is about; it holds no other lease.
+        of: the folder that it is about, which holds no other lease; or where else its files lie.
         number: under which another process holds it, for which this one writes.
     """
 
-    def __init__(self, folder: Path, number: int = 0) -> None:
-        self.folder, self.number = folder, number
+    def __init__(self, of: Path | Place, number: int = 0) -> None:
+        self.place: Place = Folder(of) if isinstance(of, Path) else of
+        self.number = number
         self.lost = False
         """Another process has taken it from this one."""
         self.answers = False
         """Whether the holder is certainly alive: its process is there, or its file was seen to change."""
-        self._me: Holder | None = None
         self._beats = 0
+        self._over, self._one_at_a_time = threading.Event(), threading.Lock()
         self._seen: tuple[int, str] | None = None
         self._silent, self._looked = 0.0, 0.0
 
@@ -60,36 +63,30 @@ class Lease:
         Raises:
             OSError: the folder cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        number = max(self._numbers(), default=0) + 1
+        number = max(self.place.numbers(), default=0) + 1
         if number > 1 and self._is_held(number - 1):
             return False
-        try:
-            descriptor = os.open(self._file(number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        except FileExistsError:
+        me = Holder.me()
+        if not self.place.create(number, self._signed(me)):
             return False
-        self._me = Holder.me()
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(self._signed(self._me))
-        except OSError:
-            self._file(number).unlink(missing_ok=True)
-            raise
-        numbers = self._numbers()
+        numbers = self.place.numbers()
         if max(numbers, default=0) != number:  # what was seen before was old
-            self._file(number).unlink(missing_ok=True)
+            self.place.remove(number)
             return False
         self.number, self.lost = number, False
         for older in numbers:
             if older < number:
-                self._file(older).unlink(missing_ok=True)
-        _keep(self)
+                self.place.remove(older)
+        _HELD[self.place.key] = self
+        self._over = threading.Event()
+        threading.Thread(target=self._live, args=(self._over, me), name="lease", daemon=True).start()
         return True
 
     def release(self) -> None:
         """Let go of it; the file stays, as the next number must be greater."""
-        with _ONE_AT_A_TIME:
-            _HELD.pop(self.folder, None)
+        _HELD.pop(self.place.key, None)
+        self._over.set()
+        with self._one_at_a_time:
             self._write(FREE)
 
     def check(self) -> None:
@@ -98,42 +95,44 @@ class Lease:
         Raises:
             LeaseLostError: another process has taken over.
         """
-        newest = max(self._numbers(), default=0)
+        newest = max(self.place.numbers(), default=0)
         if newest != self.number:
             self.lost = True
-            holder = signed_by(self._text(newest))
+            holder = signed_by(self.place.text(newest))
             by = holder.text() if holder else "another process"
             raise LeaseLostError(
-                errno.ESTALE, f"not written: this process was taken for dead, and {by} took over", str(self.folder)
+                errno.ESTALE, f"not written: this process was taken for dead, and {by} took over", str(self.place.key)
             )
 
     def holder(self) -> Holder | None:
         """Who holds it, or held it and was killed; None where nobody does, or where it is just being taken."""
-        return signed_by(self._text(max(self._numbers(), default=0)))
+        return signed_by(self.place.text(max(self.place.numbers(), default=0)))
 
     def is_free(self) -> bool:
         """Whether nobody holds it, as far as one look can tell: a holder on another machine counts as alive."""
-        number = max(self._numbers(), default=0)
-        return number == 0 or not Lease(self.folder)._is_held(number)
+        number = max(self.place.numbers(), default=0)
+        return number == 0 or not Lease(self.place)._is_held(number)
 
     def changes_within(self, seconds: float) -> bool:
         """Look on until the holder gives a sign of life."""
-        give_up, number = time.monotonic() + seconds, max(self._numbers(), default=0)
-        before = self._text(number)
+        give_up, number = time.monotonic() + seconds, max(self.place.numbers(), default=0)
+        before = self.place.text(number)
         while time.monotonic() < give_up:
             time.sleep(min(0.5, seconds / 10))
-            if self._text(number) != before:
+            if self.place.text(number) != before:
                 return True
         return False
 
-    def beat(self) -> None:
-        """Show that this process lives. Where that cannot be written, the next one may get through."""
-        if self._me is not None:
-            self._beats += 1
-            self._write(self._signed(self._me))
+    def _live(self, over: threading.Event, me: Holder) -> None:
+        """Show that this process lives. Where that cannot be written, the next time may get through."""
+        while not over.wait(BEAT_S):
+            with self._one_at_a_time:
+                if not over.is_set():
+                    self._beats += 1
+                    self._write(self._signed(me))
 
     def _is_held(self, number: int) -> bool:
-        text = self._text(number)
+        text = self.place.text(number)
         if text is not None and text.startswith(FREE):
             return False
         holder = signed_by(text)
@@ -149,34 +148,12 @@ class Lease:
         self._looked = now
         return self._silent < EXPIRY_S
 
-    def _numbers(self) -> list[int]:
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
-            return []
-        found = (name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
-        return [int(number) for number in found if number.isdigit()]
-
-    def _file(self, number: int) -> Path:
-        return self.folder / f"{PREFIX}{number}"
-
-    def _text(self, number: int) -> str | None:
-        """What a file says; None where it is gone or cannot be read now."""
-        try:
-            return self._file(number).read_text(errors="replace")
-        except OSError:
-            return None
-
     def _signed(self, holder: Holder) -> str:
         return json.dumps({**holder._asdict(), "beat": f"{self._beats:0{BEATS}}"})
 
     def _write(self, text: str) -> None:
         try:
-            with self._file(self.number).open("r+") as file:  # never made anew: a successor removes it
-                file.write(text)
-                file.truncate()
-        except FileNotFoundError:
-            self.lost = True
+            self.lost |= not self.place.change(self.number, text)
         except OSError:
             return  # the disk is full or away; the next change may get through
 
@@ -218,34 +195,5 @@ def entrust(folder: Path, number: int) -> None:
         _HELD[folder] = Lease(folder, number)
 
 
-_HELD: dict[Path, Lease] = {}
-_ONE_AT_A_TIME = threading.Lock()
-_HEART: list[threading.Thread] = []
-
-
-def _keep(lease: Lease) -> None:
-    """Show signs of life from now on."""
-    with _ONE_AT_A_TIME:
-        _HELD[lease.folder] = lease
-        if not _HEART:
-            _HEART.append(threading.Thread(target=_beat, name="leases", daemon=True))
-            _HEART[0].start()
-
-
-def _beat() -> None:
-    while True:
-        time.sleep(BEAT_S)
-        for lease in list(_HELD.values()):
-            with _ONE_AT_A_TIME:
-                if _HELD.get(lease.folder) is lease:
-                    lease.beat()
-
-
-def _forget() -> None:
-    """A forked process holds nothing of what its parent holds."""
-    _HELD.clear()
-    _HEART.clear()
-    _ONE_AT_A_TIME.release()
-
-
-os.register_at_fork(before=_ONE_AT_A_TIME.acquire, after_in_parent=_ONE_AT_A_TIME.release, after_in_child=_forget)
+_HELD: dict[Path | str, Lease] = {}
+os.register_at_fork(after_in_child=_HELD.clear)  # a forked process holds nothing of what its parent holds

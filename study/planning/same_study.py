@@ -12,7 +12,8 @@ from typing import Any
 
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
-from study.nouns.leases import PREFIX, Lease
+from study.nouns.lease_places import PREFIX
+from study.nouns.leases import Lease
 from study.nouns.promised import Plan, PlannedRun
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
@@ -30,16 +31,8 @@ def only_driver(files: StudyFiles, say: Callable[[str], None] = lambda line: Non
     Raises:
         InputError: another process is running this study.
     """
-    lease, waits = Lease(files.root), False
-    while not lease.take():
-        holder = lease.holder()
-        by = f" ({holder.text()})" if holder else ""
-        if lease.answers:
-            raise InputError(f"{files.root}: another process is running this study{by}")
-        if not waits:
-            say(f"the study is held by another process{by}; looking whether it is still alive")
-            waits = True
-        time.sleep(LOOK_S)
+    lease = Lease(files.root)
+    hold(lease, str(files.root), say)
     try:
         yield
     finally:
@@ -49,6 +42,24 @@ def only_driver(files: StudyFiles, say: Callable[[str], None] = lambda line: Non
                 for path in files.root.iterdir():
                     path.unlink()
                 files.root.rmdir()
+
+
+def hold(lease: Lease, what: str, say: Callable[[str], None]) -> None:
+    """Take the lease of a study, once it is known whether its holder is alive.
+
+    Raises:
+        InputError: it is: another process is running this study.
+    """
+    waits = False
+    while not lease.take():
+        holder = lease.holder()
+        by = f" ({holder.text()})" if holder else ""
+        if lease.answers:
+            raise InputError(f"{what}: another process is running this study{by}")
+        if not waits:
+            say(f"the study is held by another process{by}; looking whether it is still alive")
+            waits = True
+        time.sleep(LOOK_S)
 
 
 def check(spec: StudySpec, plan: Plan, files: StudyFiles, resume: bool) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from other_processes import driving, training
 
-from study.nouns.leases import PREFIX
+from study.nouns.lease_places import PREFIX
 from study.nouns.records import StudyFiles
 from study.planning.removable import no_driver, removable
 from tests.analysis import made_up_study as made_up

@@ -1,6 +1,8 @@
 """Several studies below one results folder: what they have in common is trained once, and each calls it by its name."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 from test_launch import epochs_trained
@@ -8,6 +10,7 @@ from test_nodes import launched, read_until
 from toy_study import run, toy
 
 from analysis.study_folders import load
+from study.nouns.leases import Lease
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from study.nouns.spec import StudySpec
@@ -89,3 +92,26 @@ def test_two_drivers_at_once_train_what_they_have_in_common_once(tmp_path):
     assert [record.label for record in records] == ["ours", "only first", "theirs", "only second"]
     for key in {record.key for record in records}:
         assert epochs_trained(StudyFiles(tmp_path, "any"), key) == list(range(3))
+
+
+def test_a_run_whose_driver_and_worker_were_killed_is_taken_over_by_the_study_that_waits_for_it(tmp_path):
+    go = tmp_path / "go on"
+    base = {"method": "student", "training": {"epochs": 3}, "parameters": {"until": str(go)}}
+    first, second = named("first", "ours", base=base), named("second", "theirs", base=base)
+    files = StudyFiles(tmp_path, "second")
+    with launched(first, tmp_path, "local") as one:
+        read_until(one, "ours seed 0: epoch 1/3")
+        with launched(second, tmp_path, "local") as two:
+            said = read_until(two, "theirs seed 0: another process trains it; waiting for its result")
+            (shared,) = {run.config.key for run in files.read_plan().runs if run.label == "theirs"}
+            holder = Lease(files.run(shared)).holder()
+            assert holder is not None
+            one.kill()
+            os.kill(holder.pid, signal.SIGKILL)
+            go.touch()
+            said += two.communicate(timeout=90)[0]
+    assert "2 runs finished, 0 failed" in said
+    assert epochs_trained(files, shared) == list(range(3)), "none twice"
+    record = files.finished(shared)
+    assert record is not None
+    assert (record.study, record.lease) == ("second", 2)

@@ -16,7 +16,8 @@ from toy_study import resolve, toy
 
 from study.nouns import leases
 from study.nouns.holders import Holder
-from study.nouns.leases import PREFIX, Lease, LeaseLostError, entrust, fence, is_lost, taken
+from study.nouns.lease_places import PREFIX
+from study.nouns.leases import Lease, LeaseLostError, entrust, fence, is_lost, taken
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.plan import expand
 
@@ -177,11 +178,12 @@ def test_a_process_that_is_stopped_between_the_question_and_the_write_replaces_n
 
         def stopped(source: Path, target: Path) -> None:
             monkeypatch.setattr(os, "link", link)
-            leases._HELD.pop(first.folder)  # as the successor is another process
+            leases._HELD.pop(first.place.key)  # as the successor is another process
+            first._over.set()
             elsewhere_is_dead(second)
             with taken(second):
                 files.write(record.model_copy(update={"label": "second"}))
-            leases._HELD[first.folder] = first
+            leases._HELD[first.place.key] = first
             link(source, target)
 
         monkeypatch.setattr(os, "link", stopped)
@@ -194,7 +196,7 @@ def test_a_process_that_is_stopped_between_the_question_and_the_write_replaces_n
 
 def elsewhere_is_dead(lease: Lease) -> None:
     """Make the holder of a lease one of another machine that says nothing any more."""
-    (held,) = lease.folder.glob(f"{PREFIX}*")
+    (held,) = Path(lease.place.key).glob(f"{PREFIX}*")
     held.write_text(held.read_text().replace(Holder.me().place, "elsewhere"))
     seconds_until_taken(lease)
     lease.release()
@@ -239,8 +241,8 @@ def test_who_saw_an_old_number_as_the_newest_does_not_hold(tmp_path, monkeypatch
         with taken(Lease(tmp_path)) as mine:
             assert mine
     late, seen = Lease(tmp_path), iter([[1]])
-    numbers_now = late._numbers
-    monkeypatch.setattr(late, "_numbers", lambda: next(seen, None) or numbers_now())
+    numbers_now = late.place.numbers
+    monkeypatch.setattr(late.place, "numbers", lambda: next(seen, None) or numbers_now())
     (tmp_path / f"{PREFIX}1").write_text("free")
     assert not late.take()
     assert f"{PREFIX}3" in numbers(tmp_path)

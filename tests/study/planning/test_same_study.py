@@ -13,7 +13,8 @@ from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen, without_additions
 from study.nouns.holders import Holder
-from study.nouns.leases import PREFIX, LeaseLostError, is_lost
+from study.nouns.lease_places import PREFIX
+from study.nouns.leases import LeaseLostError, is_lost
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from study.planning.optuna_search import study_name
@@ -211,6 +212,7 @@ def test_a_study_whose_driver_is_silent_on_another_machine_is_taken_over_and_the
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(leases, "EXPIRY_S", 1.0)
+    monkeypatch.setattr(leases, "BEAT_S", 600.0)
     files, known, said = StudyFiles(tmp_path, "toy"), state(tmp_path), list[str]()
     with only_driver(files):
         lost = leases._HELD[files.root]

@@ -12,7 +12,7 @@ from toy_driver import Driver, taught
 
 from study.nouns.errors import InputError
 from study.nouns.holders import Holder
-from study.nouns.leases import PREFIX
+from study.nouns.lease_places import PREFIX
 from study.nouns.records import StudyFiles
 from study.planning import standing as standing_file
 from study.planning.same_study import only_driver

@@ -13,7 +13,8 @@ from toy_study import resolve, toy
 from study.nouns import leases
 from study.nouns.assignment import Assignment
 from study.nouns.holders import Holder
-from study.nouns.leases import PREFIX, LeaseLostError
+from study.nouns.lease_places import PREFIX
+from study.nouns.leases import LeaseLostError
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning import trained_once
 from study.planning.missing import assign, fail
@@ -101,6 +102,7 @@ def test_a_process_that_inherited_the_lock_does_not_hold_it(assigned):
 def test_a_run_that_was_lost_while_it_was_trained_is_answered_by_the_record_of_who_took_it_over(assigned, monkeypatch):
     """This process stands for one that was stopped for long: its lease is one of another machine, and silent."""
     monkeypatch.setattr(leases, "EXPIRY_S", 0.5)
+    monkeypatch.setattr(leases, "BEAT_S", 600.0)
     one, key = assigned[0], assigned[0].config.key
     with ExitStack() as processes:
         told = Told()

@@ -15,7 +15,7 @@ import pytest
 from kitti_tiny_root import CALIBRATION, CAR, CAR_IN_LIDAR, DONT_CARE, POINTS_ON_CAR, tiny_scan, write_tiny_root
 
 from study.nouns.errors import InputError
-from study.nouns.leases import PREFIX
+from study.nouns.lease_places import PREFIX
 from trainables.datasets.kitti import root as kitti
 from trainables.datasets.kitti.infos import difficulty, lidar_boxes
 from trainables.datasets.kitti.object_database import drawable_objects

@@ -4,7 +4,8 @@ import pytest
 import tiny_run
 import torch
 
-from study.nouns.leases import PREFIX, Lease, LeaseLostError, taken
+from study.nouns.lease_places import PREFIX
+from study.nouns.leases import Lease, LeaseLostError, taken
 from trainables.training.checkpoints import latest
 from trainables.training.checkpoints.latest import SoFar
 from trainables.training.checkpoints.writing import export_detector

@@ -1,0 +1,204 @@
+"""A study's results in an object store: fetched before a launch, kept there while it runs, so that any machine goes on.
+
+In the store lie the same files under the same names as below the results folder. What promises another file comes after
+it: a record after its detector. So at whatever moment a machine is lost, the store holds results that a launch can go
+on from: the last seconds are missing, and runs go on from the newest checkpoint there.
+
+One driver at a time mirrors a study, by a lease in the store, and asks for it before it writes. A run that another
+study has recorded in the store meanwhile stays there as that one recorded it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import TypeVar
+
+from study.nouns.leases import Lease, LeaseLostError
+from study.nouns.records import StudyFiles
+from study.planning.object_store import AT_ONCE, Prefix, Store
+from study.planning.same_study import hold
+
+PUSH_S = 10.0
+"""How often what is new is put into the store."""
+OF_STUDY = ("study.json", "plan.json", "spent.json", "importances.json", "optuna.journal")
+RECORD = "record.json"
+Version = tuple[int, int]
+Told = TypeVar("Told")
+
+
+class Mirror:
+    """A study's files here and in a store.
+
+    Args:
+        files: of the study.
+        store: below whose URL they lie.
+    """
+
+    def __init__(self, files: StudyFiles, store: Store) -> None:
+        self.files, self.store = files, store
+        self.lease = Lease(Prefix(store, files.study))
+        self._last = files.root / ".mirrored"
+        self._copied: dict[str, Version] = {}
+        """What both sides have, and the file here that it is."""
+        self._recorded: set[str] = set()
+        """Runs whose records in the store are of this study, or were there before."""
+        self._plan: tuple[Version | None, list[str]] = (None, [])
+
+    def pull(self) -> int:
+        """Fetch what is in the store and not here; returns how many files.
+
+        Where another machine has mirrored the study since this one did, its files replace those that are here.
+
+        Raises:
+            OSError: the store does not answer, or a file cannot be written.
+        """
+        mine = self._last.exists() and self._last.read_text() == f"{self.store.url} {self.lease.number - 1}"
+        of_study = {f"{self.files.study}/{name}" for name in OF_STUDY}
+        there = self.store.sizes(self.files.study)
+        count = self._fetch({name: size for name, size in there.items() if name in of_study}, mine)
+        keys, there = set(self._keys()), self.store.sizes("runs")
+        self._recorded = {key for key in keys if f"runs/{key}/{RECORD}" in there}
+        return count + self._fetch({name: size for name, size in there.items() if _run_of(name) in keys}, mine)
+
+    def push(self) -> int:
+        """Put what is new here into the store, and remove there what is gone here; returns how many files.
+
+        Raises:
+            LeaseLostError: another driver mirrors the study now.
+            OSError: the store does not answer, or a file cannot be read.
+        """
+        here = {f"{self.files.study}/{name}": self.files.root / name for name in OF_STUDY}
+        here |= {f"runs/{key}/{inside}": path for key in self._keys() for inside, path in _of_run(self.files.run(key))}
+        seen = {name: version for name, path in here.items() if (version := _version(path))}
+        new = [name for name, version in seen.items() if version != self._copied.get(name)]
+        gone = [name for name in self._copied if name not in seen]
+        if not new and not gone:
+            return 0
+        self.lease.check()
+        others = self._recorded_by_others(new)
+        mine = [name for name in new if _run_of(name) not in others]
+        for part in _records_last(mine):
+            _at_once(lambda name: self._put(name, here[name], seen[name]), part)
+        self.store.remove(gone)
+        for name in gone:
+            del self._copied[name]
+        self._last.write_text(f"{self.store.url} {self.lease.number}")
+        return len(mine)
+
+    def _put(self, name: str, path: Path, version: Version) -> None:
+        with suppress(FileNotFoundError):  # it was removed while this went on
+            self.store.upload(path, name)
+            self._copied[name] = version
+            if name.endswith(f"/{RECORD}"):
+                self._recorded.add(_run_of(name))
+
+    def _recorded_by_others(self, new: Iterable[str]) -> set[str]:
+        unknown = sorted({_run_of(name) for name in new if name.startswith("runs/")} - self._recorded)
+        there = _at_once(lambda key: self.store.read(f"runs/{key}/{RECORD}") is not None, unknown)
+        return {key for key, is_there in zip(unknown, there, strict=True) if is_there}
+
+    def _fetch(self, there: dict[str, int], mine: bool) -> int:
+        """Fetch those that are not here, or older here; what is the same on both sides is not put again."""
+        paths = {name: self.files.results / name for name in there}
+        same = {
+            name
+            for name, path in paths.items()
+            if (version := _version(path)) and version[1] == there[name] and path.suffix not in (".json", ".journal")
+        }
+        wanted = [name for name, path in paths.items() if not path.exists() or not (mine or name in same)]
+        for part in _records_last(wanted):
+            self.store.download({name: paths[name] for name in part})
+        self._copied |= {name: version for name in {*wanted, *same} if (version := _version(paths[name]))}
+        return len(wanted)
+
+    def _keys(self) -> list[str]:
+        """The runs of the plan, which is read again when it has changed."""
+        version = _version(self.files.plan_json)
+        if version != self._plan[0]:
+            self._plan = (version, sorted({run.config.key for run in self.files.read_plan().runs}))
+        return self._plan[1]
+
+
+@contextmanager
+def mirrored(files: StudyFiles, url: str | None, say: Callable[[str], None]) -> Iterator[None]:
+    """Keep a study in a store, for as long as the block takes.
+
+    A store that is away is tried again; what could not be put there at the end is an error. Where another machine has
+    taken the study over, it ends here as `stop` ends it.
+
+    Args:
+        files: of the study.
+        url: of the store; None: the study lies on a disk alone.
+        say: where lines go.
+
+    Raises:
+        InputError: the store cannot be used, or another process mirrors the study there.
+        OSError: the store does not answer.
+    """
+    if url is None:
+        yield
+        return
+    mirror = Mirror(files, Store(url))
+    hold(mirror.lease, f"{url}/{files.study}", say)
+    over = Event()
+    try:
+        say(f"{mirror.pull()} files fetched from {url}")
+        thread = Thread(target=_pushing, args=(mirror, over, say), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            mirror.push()
+    finally:
+        mirror.lease.release()
+
+
+def _pushing(mirror: Mirror, over: Event, say: Callable[[str], None]) -> None:
+    told = ""
+    while not over.wait(PUSH_S):
+        try:
+            mirror.push()
+            told = ""
+        except LeaseLostError as error:
+            say(f"{error.filename}: {error.strerror}; this study ends here")
+            mirror.files.stop.touch()
+            return
+        except OSError as error:
+            if told != str(error):
+                say(f"not put into the store yet: {error}")
+            told = str(error)
+
+
+def _run_of(name: str) -> str:
+    """The key of the run that an object is of; of a study's own, nothing."""
+    return name.split("/")[1] if name.startswith("runs/") else ""
+
+
+def _of_run(folder: Path) -> Iterator[tuple[str, Path]]:
+    """What a run leaves: no leases, and nothing that is being written."""
+    for path in sorted(folder.rglob("*")):
+        if not path.name.startswith(".") and path.suffix != ".partial" and path.is_file():
+            yield path.relative_to(folder).as_posix(), path
+
+
+def _records_last(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    records = {name for name in names if name.endswith(f"/{RECORD}")}
+    return [name for name in names if name not in records], sorted(records)
+
+
+def _version(path: Path) -> Version | None:
+    """What changes with every write of a file; None where there is none."""
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return None
+    return seen.st_mtime_ns, seen.st_size
+
+
+def _at_once(question: Callable[[str], Told], of: Iterable[str]) -> list[Told]:
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        return list(several.map(question, of))
