@@ -255,10 +255,11 @@ def doctor(
 def _asked(
     study: str, changes: list[str], data: Path | None, simulated: bool, name: str | None, seeds: str | None
 ) -> tuple[StudySpec, Offered, Parameters]:
+    from study import named_studies
     from trainables import datasets
     from trainables.datasets import ready
 
-    given = ready.given(data, simulated)
+    given = ready.given(data, named_studies.get(study).base.dataset.name if simulated else None)
     spec = study_of(study, changes, given, name, seeds, lambda name: datasets.load(name).made)
     from trainables import run as one_run  # which takes a while: what is wrong was said before
     from trainables.costs.measuring import parameters_m

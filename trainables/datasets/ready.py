@@ -14,19 +14,28 @@ from trainables.datasets import Progress
 from trainables.datasets.whole_files import alone_in
 
 
-def given(data: Path | None, simulated: bool = False) -> dict[str, Any]:
-    """The overrides that put a root, or the simulator, in the place of a run's own data set.
+def given(data: Path | None, instead_of: str | None = None) -> dict[str, Any]:
+    """The overrides that put a root, or simulated scans, in the place of a run's own data set.
+
+    Args:
+        data: the root.
+        instead_of: the data set that simulated scans stand for; they are in its files.
 
     Raises:
         InputError: there is no data set at the root, or both were given.
     """
     if data is None:
-        return {"dataset.name": "simulated", "dataset.options": {}} if simulated else {}
-    if simulated:
+        return {} if instead_of is None else {"dataset.name": _made_like(instead_of), "dataset.options": {}}
+    if instead_of is not None:
         raise InputError(f"--simulated and --data {data}: a study has one data set; leave one of them out")
     return {
         "dataset.name": datasets.recognized(data), "dataset.root": str(data.absolute()), "dataset.options": {}
     }  # fmt: skip
+
+
+def _made_like(name: str) -> str:
+    serves = datasets.load(name).serves
+    return next(each for each in datasets.names() if datasets.load(each).made and datasets.load(each).serves == serves)
 
 
 def checked(dataset: DatasetSpec) -> DatasetSpec:

@@ -52,6 +52,14 @@ def test_no_code_outside_its_folder_names_a_data_set(name):
     assert found == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [("kitti", "simulated"), ("simulated", "simulated"), ("nuscenes", "simulated_nuscenes")],
+)
+def test_simulated_scans_stand_for_those_of_a_disk_in_their_own_files(asked, made):
+    assert ready.given(None, asked) == {"dataset.name": made, "dataset.options": {}}
+
+
 def test_data_sets_are_found_by_their_folders():
     assert datasets.names() == ["kitti", "nuscenes", "simulated", "simulated_nuscenes"]
     with pytest.raises(InputError, match=r"unknown data set 'kity'\. Did you mean 'kitti'"):
