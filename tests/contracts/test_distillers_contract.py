@@ -29,11 +29,11 @@ SMALL = {
 """Hyper-parameters that fit small scans, where a method's defaults do not."""
 ALONE: dict[tuple[str, str], dict[str, Any]] = {("rdd", "pointrcnn"): {"feature_weight": 0, "select": "all"}}
 """What of a method a detector can do that cannot do the whole."""
-WAITS = {"crd": 1, "pointdistiller": 1, "rdd": 14, "se_ssd": 13, "sparsekd": 96, "combined": 97}
+WAITS = {"crd": 1, "pointdistiller": 1, "rdd": 14, "se_ssd": 13, "sparsekd": 129, "combined": 130}
 """How often the host waits for the device inside a method in a step of two scans, at most; the others never wait.
 
-All but 6 are mmdet3d's code: of rdd and se_ssd the heads' decoding, of sparsekd the heads' anchor targets, and of
-whoever comes first the making of the anchors.
+All but 6 are mmdet3d's code: of rdd and se_ssd the heads' decoding, of sparsekd the heads' targets of anchors and
+centers, and of whoever comes first the making of the anchors.
 """
 
 

@@ -59,7 +59,7 @@ class Schedule:
         end = cfg.train_cfg.max_epochs
         for phase in phases:
             if not phase.get("by_epoch", True) and not phase.get("convert_to_iter_based", False):
-                phase.end = min(phase.end, max(2, round(LONGEST_WARM_UP * end * steps)))
+                phase.end = max(2, round(min(phase.end, LONGEST_WARM_UP * end * steps)))  # of a part it would overshoot
         self.phases = [PARAM_SCHEDULERS.build({"end": end, **phase}, default_args=given) for phase in phases]
 
     def step(self, loss: torch.Tensor) -> None:

@@ -37,10 +37,10 @@ def predictions(seen: Mapping[str, Any], batch: Batch, network: Any) -> Predicti
     def decode(scan: int, anchors: Tensor) -> Tensor:
         offset, height, size, yaw, velocity = codes[scan, anchors].split([2, 1, 3, 2, 2], dim=1)
         coder, cell = head.bbox_coder, anchors // len(tasks)
-        place = torch.stack([cell % width, cell // width], 1) + offset
-        edge, low = (place.new_tensor(values) for values in (coder.voxel_size, coder.pc_range))
-        center = place * coder.out_size_factor * edge + low
+        places = zip((cell % width, cell // width), offset.unbind(1), coder.voxel_size, coder.pc_range, strict=False)
+        x, y = ((at + off) * (coder.out_size_factor * edge) + low for at, off, edge, low in places)
         size = size.exp() if head.norm_bbox else size
+        center = torch.stack([x, y], dim=1)
         return torch.cat([center, height, size, _angle(*yaw.unbind(1))[:, None], velocity], dim=1)
 
     def heatmaps(batch: Batch) -> list[Tensor]:
