@@ -2,13 +2,12 @@
 
 All are the real thing where a process can be given it: signals, nodes of Ray whose processes are killed or frozen, a
 disk that is full (a small tmpfs), a store that is gone (an empty read-only disk laid over it in a mount namespace),
-files that are cut off, a limit on a process's memory. A quota, a slow store and a clock that is off are raised, waited
-for and added inside the processes, at each file that they open below the results.
+files that are cut off, a process that gets no more memory. A quota, a slow store and a clock that is off are raised,
+waited for and added inside the processes, at each file that they open below the results.
 """
 
 import os
 import random
-import resource
 import signal
 import subprocess
 import time
@@ -203,14 +202,6 @@ def spoil_checkpoint(scene: Scene) -> None:
     os.kill(victim, signal.SIGKILL)
 
 
-def limit_memory(scene: Scene) -> None:
-    """A process that trains gets hardly any more memory than it has."""
-    victim = worker(scene)
-    status = Path(f"/proc/{victim}/status").read_text()
-    holds = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmSize:"))
-    resource.prlimit(victim, resource.RLIMIT_AS, (holds + 2**20, holds + 2**20))
-
-
 def make_nan(scene: Scene) -> None:
     """A weight of a network that trains becomes NaN in memory."""
     (scene.orders / "nan").touch()
@@ -229,7 +220,7 @@ FAULTS = {
     "clock off by an hour": Fault(shift_clock),
     "corrupt checkpoint": Fault(spoil_checkpoint, real=True),
     "truncated record": Fault(cut_record),
-    "out of memory": Fault(limit_memory, real=True),
+    "out of memory": Fault(_ordered("memory"), real=True),
     "NaN loss": Fault(make_nan, real=True),
     "two drivers": Fault(second_driver),
     "zombie writer": Fault(freeze_node, nodes=2),

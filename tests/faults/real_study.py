@@ -1,15 +1,18 @@
 """The smallest study of the real trainables, through the real command line: a teacher, a student, a distilled student.
 
-As a script: `python real_study.py RESULTS ADDRESS [--resume]`. Where a file `nan` appears in the folder that FAULTS
-in the environment names, the process that trains puts a NaN into a network's weights, as a broken memory would.
+As a script: `python real_study.py RESULTS ADDRESS [--resume]`. Files in the folder that FAULTS in the environment
+names tell the process that trains what to do: `nan` puts a NaN into a network's weights, as a broken memory would;
+`memory` takes, for as long as it is there, all of the little memory that the process is still allowed.
 """
 
 import gc
 import os
+import resource
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +39,27 @@ def breakable(trainable: Callable[[dict[str, Any]], None]) -> Callable[[dict[str
     """The trainable, in a process that obeys."""
 
     def train(tune_config: dict[str, Any]) -> None:
-        order = Path(os.environ["FAULTS"]) / "nan"
+        orders = Path(os.environ["FAULTS"])
         if all(thread.name != "obeys" for thread in threading.enumerate()):
-            threading.Thread(target=obey, args=(order,), name="obeys", daemon=True).start()
+            threading.Thread(target=obey, args=(orders / "nan",), name="obeys", daemon=True).start()
+            threading.Thread(target=take, args=(orders / "memory",), daemon=True).start()
         trainable(tune_config)
+
+    def take(order: Path) -> None:
+        while True:
+            while not order.exists():
+                time.sleep(0.05)
+            taken, before = list[bytearray](), resource.getrlimit(resource.RLIMIT_AS)
+            holds = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (holds + 2**26, before[1]))
+            while order.exists():
+                for size in (2**24, 2**20, 2**16):
+                    with suppress(MemoryError):
+                        while True:
+                            taken.append(bytearray(size))  # counts as taken, and costs the machine nothing
+                time.sleep(0.05)
+            taken.clear()
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
     def obey(order: Path) -> None:
         from trainables.training.student_model import StudentModel
