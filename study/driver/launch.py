@@ -8,7 +8,8 @@ A trainable is a function of Tune's config and keeps this contract:
 - `assignment.compose(config)` are the runs of a cohort, none of which is over;
 - it trains each, going on from its own newest checkpoint in `files.run(key)`, and at every validation of one reports
   `{metric, "epoch", "epochs", "key"}`; it leaves the detector in `files.checkpoint(key)` and then writes the RunRecord
-  itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing.
+  itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing;
+- where `leaving.asked()`, it keeps checkpoints of what is `under_way` and raises LeavingError.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from study.driver import cluster
+from study.driver.departing import attentive
 from study.driver.live_table import LiveTable
 from study.driver.lost_processes import ALWAYS, Losses
 from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, recorded
@@ -167,7 +169,7 @@ class _Loop:
         self, planner: Planner, room: Room, stopping: Stopping, guards: list[Callback], shown: list[Callback]
     ) -> None:
         tuner = tune.Tuner(
-            tune.with_resources(recorded(self.state.offered.trainable), self.needs.placed),
+            tune.with_resources(attentive(recorded(self.state.offered.trainable)), self.needs.placed),
             tune_config=tune.TuneConfig(
                 search_alg=Cohorts(planner, room, stopping, self.needs),
                 scheduler=HeldAtEpochs(stopping),

@@ -19,6 +19,7 @@ from ray.tune.experiment import Trial
 from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
 from study.nouns.assignment import Assignment, carry, compose
+from study.nouns.leaving import LeavingError
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import fail
 from study.planning.trained_once import train_once
@@ -121,6 +122,8 @@ def recorded(trainable: Trainable) -> Trainable:
         reason = "the run ended without a record of its result"
         try:
             trainable(carry(open_))
+        except LeavingError:
+            raise
         except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
             reason = _one_line(error)
             traceback.print_exc()
