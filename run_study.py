@@ -18,7 +18,7 @@ import typer
 from study.command_line import cleaning, planning, printing, showing, status, stop
 from study.command_line.asking import study_of
 from study.command_line.ending import STATUSES, end
-from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated
+from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Results, Set, Simulated, Track
 from study.nouns.config import TrialConfig
 from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
@@ -51,6 +51,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, start nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON document.")] = False,
     accept_weak_teacher: AcceptWeak = False,
+    track: Track = [],  # noqa: B006
 ) -> None:
     """Run a study on Ray and write its report."""
     spec, offered, _ = _asked(study, set_, data, simulated, name, seeds)
@@ -70,8 +71,9 @@ def run(
 
     ready.ensure(spec.base.dataset, files, printing.progress())
     outcome = launch(
-        spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only
-    )
+        spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only,
+        track=track,
+    )  # fmt: skip
     if outcome.finished or outcome.failed:
         from analysis.report_command import answer
 

@@ -29,6 +29,7 @@ from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, reco
 from study.driver.progress import Progress
 from study.driver.scheduling import Cohorts, Ended, Needs, Resources, Room
 from study.driver.stopping import HeldAtEpochs, StopAskedError, Stopping
+from study.driver.tracking import Tracking, check_trackers, trackers
 from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
@@ -50,6 +51,7 @@ def launch(
     resume: bool = False,
     force: bool = False,
     only: Sequence[str] = (),
+    track: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Run what the study still misses, several runs at a time, and leave one record per run.
@@ -62,6 +64,7 @@ def launch(
         resume: go on with the study that is already there.
         force: distill also from a teacher below its `teacher.minimum`.
         only: labels of the rows to run now, with what they need; none: the whole study.
+        track: names of trackers of experiments that are told of every run (study/driver/tracking.py).
         say: where the lines of progress go.
 
     Returns:
@@ -72,7 +75,8 @@ def launch(
             and nothing is left behind.
     """
     state = StudyState(spec, offered, files, only)
-    loop = _Loop(state, say, force)
+    check_trackers(track)
+    loop = _Loop(state, say, force, track)
     with only_driver(files), ExitStack() as ray:
         state.read()
         check(state.spec, state.plan(), files, resume)
@@ -96,8 +100,8 @@ def launch(
 class _Loop:
     """Everything that is missing of a study, on one Ray and through one Tuner."""
 
-    def __init__(self, state: StudyState, say: Callable[[str], None], force: bool) -> None:
-        self.state, self.say, self.force = state, say, force
+    def __init__(self, state: StudyState, say: Callable[[str], None], force: bool, track: Sequence[str]) -> None:
+        self.state, self.say, self.force, self.track = state, say, force, track
         self.files, self.budget, self.metric = state.files, state.spec.budget, state.metric
 
     @contextmanager
@@ -147,10 +151,11 @@ class _Loop:
         )  # fmt: skip
         table = LiveTable(self.state, progress, Console(), self.say)
         stopping = Stopping(self.files, self.say)
+        tracking = Tracking(trackers(self.track, self.files), self.say, self.state.offered.called)
         guards = [Guard(clock, self.watch, self.say), Losses(self.budget.retries, self.say), stopping]
         try:
             with table.shown():
-                self._tune(planner, room, stopping, guards, [progress, table])
+                self._tune(planner, room, stopping, guards, [progress, table, tracking])
         except KeyboardInterrupt:
             return "interrupted"
         except TimeIsUpError:
