@@ -18,7 +18,18 @@ import typer
 from study.command_line import cleaning, planning, printing, showing, status, stop
 from study.command_line.asking import study_of
 from study.command_line.ending import STATUSES, end
-from study.command_line.options import INSPECTED, AcceptWeak, Address, Data, Json, Mirror, Results, Set, Simulated
+from study.command_line.options import (
+    INSPECTED,
+    AcceptWeak,
+    Address,
+    Data,
+    Json,
+    Mirror,
+    Results,
+    Set,
+    Simulated,
+    Track,
+)  # fmt: skip
 from study.nouns.config import TrialConfig
 from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
@@ -52,6 +63,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON document.")] = False,
     accept_weak_teacher: AcceptWeak = False,
     mirror: Mirror = None,
+    track: Track = [],  # noqa: B006
 ) -> None:
     """Run a study on Ray and write its report."""
     spec, offered, _ = _asked(study, set_, data, simulated, name, seeds)
@@ -73,8 +85,9 @@ def run(
     with mirrored(files, mirror, print):
         ready.ensure(spec.base.dataset, files, printing.progress())
         outcome = launch(
-            spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only
-        )
+            spec, offered=offered, files=files, address=address, resume=resume, force=accept_weak_teacher, only=only,
+            track=track,
+        )  # fmt: skip
     if outcome.finished or outcome.failed:
         from analysis.report_command import answer
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from study.command_line import printing
+from study.nouns import leaving
 from study.nouns.assignment import Assignment
 from study.nouns.errors import RunFailedError
 from study.nouns.promised import PlannedRun
@@ -31,6 +32,7 @@ def train(planned: PlannedRun, files: StudyFiles, one_run: Any) -> RunRecord:
         one_run.run(config, files, label, lambda epoch: print(printing.epoch(epoch, headlines)), planned.role)
 
     files.retry(config.key)
+    leaving.listen()
     train_once([assign(planned, files)], train, lambda one: print(f"{label} {config.key}: another process trains it"))
     if (record := files.finished(config.key)) is None:
         raise RunFailedError(f"{config.key}: the process that trained it has failed; see {files.run(config.key)}")

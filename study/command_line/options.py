@@ -35,3 +35,7 @@ Address = Annotated[
     typer.Option(help="The Ray to use. local: one of its own; auto: the cluster of this machine; or HOST:PORT of one."),
 ]
 INSPECTED = "Labels of rows, or keys (their beginnings will do); by default every row not inspected yet."
+Track = Annotated[
+    list[str],
+    typer.Option("--track", help="Tell a tracker of experiments, too: tensorboard or mlflow; may be repeated."),
+]

@@ -8,7 +8,8 @@ A trainable is a function of Tune's config and keeps this contract:
 - `assignment.compose(config)` are the runs of a cohort, none of which is over;
 - it trains each, going on from its own newest checkpoint in `files.run(key)`, and at every validation of one reports
   `{metric, "epoch", "epochs", "key"}`; it leaves the detector in `files.checkpoint(key)` and then writes the RunRecord
-  itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing.
+  itself: finished, or failed with the reason. A run that fails ends none of the others, and raises nothing;
+- where `leaving.asked()`, it keeps checkpoints of what is `under_way` and raises LeavingError.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +22,14 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from study.driver import cluster
+from study.driver.departing import attentive
 from study.driver.live_table import LiveTable
 from study.driver.lost_processes import ALWAYS, Losses
 from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, recorded
 from study.driver.progress import Progress
 from study.driver.scheduling import Cohorts, Ended, Needs, Resources, Room
 from study.driver.stopping import HeldAtEpochs, StopAskedError, Stopping
+from study.driver.tracking import Tracking, check_trackers, trackers
 from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
@@ -48,6 +51,7 @@ def launch(
     resume: bool = False,
     force: bool = False,
     only: Sequence[str] = (),
+    track: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Outcome:
     """Run what the study still misses, several runs at a time, and leave one record per run.
@@ -60,6 +64,7 @@ def launch(
         resume: go on with the study that is already there.
         force: distill also from a teacher below its `teacher.minimum`.
         only: labels of the rows to run now, with what they need; none: the whole study.
+        track: names of trackers of experiments that are told of every run (study/driver/tracking.py).
         say: where the lines of progress go.
 
     Returns:
@@ -70,7 +75,8 @@ def launch(
             and nothing is left behind.
     """
     state = StudyState(spec, offered, files, only)
-    loop = _Loop(state, say, force)
+    check_trackers(track)
+    loop = _Loop(state, say, force, track)
     with only_driver(files, say), ExitStack() as ray:
         state.read()
         check(state.spec, state.plan(), files, resume)
@@ -94,8 +100,8 @@ def launch(
 class _Loop:
     """Everything that is missing of a study, on one Ray and through one Tuner."""
 
-    def __init__(self, state: StudyState, say: Callable[[str], None], force: bool) -> None:
-        self.state, self.say, self.force = state, say, force
+    def __init__(self, state: StudyState, say: Callable[[str], None], force: bool, track: Sequence[str]) -> None:
+        self.state, self.say, self.force, self.track = state, say, force, track
         self.files, self.budget, self.metric = state.files, state.spec.budget, state.metric
 
     @contextmanager
@@ -145,10 +151,11 @@ class _Loop:
         )  # fmt: skip
         table = LiveTable(self.state, progress, Console(), self.say)
         stopping = Stopping(self.files, self.say)
+        tracking = Tracking(trackers(self.track, self.files), self.say, self.state.offered.called)
         guards = [Guard(clock, self.watch, self.say), Losses(self.budget.retries, self.say), stopping]
         try:
             with table.shown():
-                self._tune(planner, room, stopping, guards, [progress, table])
+                self._tune(planner, room, stopping, guards, [progress, table, tracking])
         except KeyboardInterrupt:
             return "interrupted"
         except TimeIsUpError:
@@ -167,7 +174,7 @@ class _Loop:
         self, planner: Planner, room: Room, stopping: Stopping, guards: list[Callback], shown: list[Callback]
     ) -> None:
         tuner = tune.Tuner(
-            tune.with_resources(recorded(self.state.offered.trainable), self.needs.placed),
+            tune.with_resources(attentive(recorded(self.state.offered.trainable)), self.needs.placed),
             tune_config=tune.TuneConfig(
                 search_alg=Cohorts(planner, room, stopping, self.needs),
                 scheduler=HeldAtEpochs(stopping),

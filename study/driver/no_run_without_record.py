@@ -20,6 +20,7 @@ from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
 from study.nouns.assignment import Assignment, carry, compose
 from study.nouns.leases import fence, is_lost
+from study.nouns.leaving import LeavingError
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import fail
 from study.planning.trained_once import train_once
@@ -128,6 +129,8 @@ def recorded(trainable: Trainable) -> Trainable:
         reason = "the run ended without a record of its result"
         try:
             trainable(carry(open_))
+        except LeavingError:
+            raise
         except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
             reason = _one_line(error)
             traceback.print_exc()

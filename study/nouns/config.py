@@ -79,6 +79,12 @@ class TrainingConfig(Frozen):
     )
     validate_every: int = Field(2, ge=1, description="epochs between validations; the last epoch is always validated")
     workers: int = Field(4, ge=0, description="data loading processes; 0 loads in the training process")
+    checkpoint_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="minutes between checkpoints inside an epoch, for long ones; null keeps one after each epoch, and "
+        "one where a process is asked to end",
+    )
     drop_last: bool = Field(False, description="leave out an epoch's last batch where it is smaller than the others")
     clip_adapters_apart: bool = Field(
         False, description="clip the gradients of a method's adapters by a norm of their own, not with the student's"
@@ -147,7 +153,7 @@ class TrialConfig(Frozen):
         content = without_additions(type(self), self.model_dump(mode="json"))
         del content["dataset"]["root"]
         for training in (content["training"], content["teacher"]["training"]):
-            del training["workers"]
+            del training["workers"], training["checkpoint_minutes"]
             if training["devices"] == 1:
                 del training["devices"], training["sync_batch_norm"]
             for later in ("drop_last", "clip_adapters_apart"):  # they came later: runs without them keep their keys

@@ -14,9 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from study.driver.launch import launch
+from study.nouns import leaving
 from study.nouns.assignment import Assignment, compose
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
@@ -58,7 +60,8 @@ def resolve(config: TrialConfig) -> TrialConfig:
 def train(tune_config: dict[str, Any]) -> None:
     """The runs of a cohort, one after the other."""
     for one in compose(tune_config):
-        train_one(one)
+        with leaving.under_way():
+            train_one(one)
 
 
 def height(wants: dict[str, Any]) -> float:
@@ -100,9 +103,10 @@ def train_one(assigned: Assignment) -> None:
         if wants.get("kill") == "always":
             os.kill(os.getpid(), signal.SIGKILL)
         for epoch in range(int(checkpoint.read_text()) if checkpoint.exists() else 0, epochs):
-            time.sleep(wants.get("pause", 0.0))
+            rest(wants.get("pause", 0.0), epoch, files, config.key)
             while epoch == 1 and "until" in wants and not Path(wants["until"]).exists():
                 time.sleep(0.1)
+                look(epoch, files, config.key)
             (folder / "epochs.log").open("a").write(f"{epoch}\n")
             checkpoint.write_text(str(epoch + 1))
             if wants.get("kill") and (epoch == 0 or (wants["kill"] == "every" and epoch + 1 < epochs)):
@@ -122,6 +126,24 @@ def train_one(assigned: Assignment) -> None:
         tune.report({**metrics, "key": config.key, "epoch": epochs, "epochs": epochs})
     except ValueError as error:
         write(files, config, label, role, status="failed", error=str(error), facts=facts)
+
+
+def rest(seconds: float, epoch: int, files: StudyFiles, key: str) -> None:
+    """An epoch's work; `pid` and `node` say where."""
+    folder, until = files.run(key), time.monotonic() + seconds
+    (folder / "pid").write_text(str(os.getpid()))
+    (folder / "node").open("a").write(f"{ray.get_runtime_context().get_node_id()}\n")
+    while time.monotonic() < until:
+        time.sleep(min(0.05, seconds))
+        look(epoch, files, key)
+
+
+def look(epoch: int, files: StudyFiles, key: str) -> None:
+    """Leave where this process is to end; `left` says in the middle of which epochs."""
+    if leaving.asked():
+        (files.run(key) / "left").open("a").write(f"{epoch}\n")
+        files.latest(key).write_text(str(epoch))
+        leaving.leave()
 
 
 def write(files: StudyFiles, config: TrialConfig, label: str, role: Role, **rest: Any) -> None:

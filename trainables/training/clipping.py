@@ -80,3 +80,14 @@ class CountedAmpOptimWrapper(_Counted, AmpOptimWrapper):
 def tally_of(wrapper: Any) -> GradientTally:
     """What an optimizer's wrapper counted, if it counts."""
     return wrapper.tally() if isinstance(wrapper, _Counted) else GradientTally()
+
+
+def counts_of(wrapper: Any) -> Tensor | None:
+    """What it has counted since the last tally, for a checkpoint between two steps."""
+    return wrapper._counts if isinstance(wrapper, _Counted) else None
+
+
+def count_on(wrapper: Any, counts: Tensor | None) -> None:
+    """Go on counting from there."""
+    if isinstance(wrapper, _Counted):
+        wrapper._counts = None if counts is None else counts.to(wrapper.optimizer.param_groups[0]["params"][0].device)

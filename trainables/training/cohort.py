@@ -21,6 +21,7 @@ from trainables.features import Batch
 from trainables.training import kernels
 from trainables.training.building import build_teacher, lay_data
 from trainables.training.epochs import Trained
+from trainables.training.keeping_midway import Keeping
 from trainables.training.machine import autocast, device, reset_peak_memory
 from trainables.training.stream import Stream
 from trainables.training.student import Student
@@ -85,33 +86,44 @@ class Cohort:
             with self._alone(config.key):
                 self.students[config.key] = Student(config, folder, self.teaching, len(self.stream))
         self.amp = first.training.amp
+        self.keeping = Keeping([run.training.checkpoint_minutes for run in runs.values()])
 
     def train(self) -> None:
-        """Every epoch, for the students that it is the next one of."""
-        self._finish()
-        while self.students:
-            epoch = min(student.done for student in self.students.values())
-            self._epoch(epoch, [key for key, student in self.students.items() if student.done == epoch])
+        """Every epoch, for the students that it is the next one of.
+
+        Raises:
+            LeavingError: this process was asked to end, and every student has a checkpoint.
+        """
+        with self.keeping.under_way():
             self._finish()
+            while self.students:
+                epoch = min(student.done for student in self.students.values())
+                self._epoch(epoch, [key for key, student in self.students.items() if student.done == epoch])
+                self._finish()
 
     def _epoch(self, epoch: int, keys: list[str]) -> None:
         """One epoch of those students that it is the next one of."""
         self._each(keys, Student.begin)
         self._attend(self._there(keys))
-        for batch, loading in _timed(self.stream.epoch(epoch, device())):
-            students = self._there(keys)
+        start = min((student.journal.steps for student in self._there(keys).values()), default=0)
+        for step, (batch, loading) in enumerate(_timed(self.stream.epoch(epoch, device(), start)), start):
+            students = {key: student for key, student in self._there(keys).items() if student.journal.steps == step}
             if not students:
-                return
+                if not self._there(keys):
+                    return
+                continue
             for student in students.values():
                 student.journal.spent.add(loading, len(students))
             self._teach(batch, students)
-            self._each(keys, lambda student: student.step(batch))  # noqa: B023  called at once
+            self._each(list(students), lambda student: student.step(batch))  # noqa: B023  called at once
             for student in students.values():
                 for made in student.used:
                     student.journal.spent.add(made.seconds, made.users)
                 student.used.clear()  # it holds the teacher's features
+            self.keeping.look(lambda: self._each(keys, Student.keep))
         self._each(keys, Student.end_steps)
-        metrics = self._validate({key: student for key, student in self._there(keys).items() if student.is_due})
+        due = {key: student for key, student in self._there(keys).items() if student.is_due}
+        metrics = self._validate(due, lambda: self.keeping.look(lambda: self._each(keys, Student.keep)))
         for key, student in self._there(keys).items():
             with self._alone(key):
                 student.close(metrics.get(key, {}))
@@ -147,14 +159,14 @@ class Cohort:
                 assert self.teaching is not None, "whoever has a lesson has a teacher"
                 self.teaching.features(batch, mode)
 
-    def _validate(self, due: Mapping[str, Student]) -> dict[str, dict[str, float]]:
+    def _validate(self, due: Mapping[str, Student], between: Callable[[], None]) -> dict[str, dict[str, float]]:
         if not due:
             return {}
         for student in due.values():
             student.network.eval()
         predictors = {key: student.model.predict for key, student in due.items()}
         spent = {key: student.journal.spent for key, student in due.items()}
-        return self.validation.metrics(predictors, spent, self._leave)
+        return self.validation.metrics(predictors, spent, self._leave, between)
 
     def _finish(self) -> None:
         """Let those go who have had their last epoch."""

@@ -1,6 +1,7 @@
 """What a run writes down while it trains: what became of every step, and one record per epoch."""
 
 from statistics import median
+from typing import Any
 
 from study.nouns.frozen import Frozen
 from study.nouns.records import EpochRecord
@@ -55,6 +56,22 @@ class Journal:
         """A step is done."""
         self.durations.append(seconds)
         self.spent.add(seconds)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the epoch under way that are done."""
+        return len(self.durations)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint between two steps keeps of the epoch under way."""
+        spent = self.spent.alone, self.spent.here
+        return {"losses": self.losses.state(), "spent": spent, "durations": list(self.durations)}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """The epoch has begun, and goes on where `state` ended."""
+        self.losses.resume(state["losses"])
+        self.spent.alone, self.spent.here = state["spent"]
+        self.durations = list(state["durations"])
 
     def close(self, metrics: dict[str, float], gradients: GradientTally) -> EpochRecord:
         """The epoch is over, and was validated where there are metrics."""

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather_object
@@ -35,6 +36,15 @@ class EpochLosses:
             raise DivergedError(f"the loss is not finite in epoch {epoch}, step {self.steps}: {said}")
         for name, value in values.items():
             self._sums[name] += value
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint between two steps keeps of it."""
+        return {"steps": self.steps, "sums": dict(self._sums)}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on adding where `state` ended."""
+        self.steps = state["steps"]
+        self._sums.update(state["sums"])
 
     def means(self) -> dict[str, float]:
         """Mean of every term over the steps of all processes that train the run."""

@@ -33,6 +33,16 @@ class OwnStreams:
         _become(before)
         return derived
 
+    def state(self) -> tuple[Any, ...]:
+        """Where they are, as plain data and tensors, for a checkpoint between two steps."""
+        python, (name, words, *rest), *torchs = self._left
+        return python, (name, words.tolist(), *rest), *torchs
+
+    def resume(self, state: tuple[Any, ...]) -> None:
+        """Go on from there."""
+        python, (name, words, *rest), *torchs = state
+        self._left = python, (name, np.array(words, dtype=np.uint32), *rest), *torchs
+
     @contextmanager
     def resumed(self) -> Iterator[None]:
         """Inside, the global streams are the student's; afterwards those of before."""

@@ -67,6 +67,8 @@ class Order(Sampler[Draw]):
         self.processes = processes
         self.epoch = 0
         """Whose order comes next."""
+        self.start = 0
+        """How many of this process's samples of that epoch are left out: they were trained on before."""
 
     def __len__(self) -> int:
         return math.ceil(self.samples / self.processes)
@@ -75,7 +77,7 @@ class Order(Sampler[Draw]):
         order = order_of(self.samples, self.seed, self.epoch) if self.shuffle else list(range(self.samples))
         total = len(self) * self.processes  # as many for every process: some samples come again
         order = (order * (total // self.samples + 1))[:total]
-        return (Draw(self.epoch, number) for number in order[self.rank :: self.processes])
+        return (Draw(self.epoch, number) for number in order[self.rank :: self.processes][self.start :])
 
 
 class Prepared:
@@ -145,9 +147,9 @@ class Stream:
         """Steps of an epoch, of this process."""
         return len(self.loader)
 
-    def epoch(self, number: int, device: torch.device) -> Iterator[Batch]:
-        """The batches of an epoch (from 0), moved to a device."""
-        self.order.epoch = number
+    def epoch(self, number: int, device: torch.device, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (from 0), from its `start`-th step on, moved to a device."""
+        self.order.epoch, self.order.start = number, start * (self.loader.batch_size or 1)
         move = BaseDataPreprocessor(non_blocking=True).to(device).cast_data
         for batch in self.loader:
             yield Batch(move(batch["inputs"]), move(batch["data_samples"]))

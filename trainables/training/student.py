@@ -6,6 +6,7 @@ does depends on none of its neighbors, so it may join them, leave them and go on
 
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce_params, is_distributed, is_main_process
@@ -17,7 +18,7 @@ from trainables.training.building import build_model
 from trainables.training.checkpoints import latest
 from trainables.training.checkpoints.latest import SoFar
 from trainables.training.checkpoints.writing import export_detector
-from trainables.training.clipping import tally_of
+from trainables.training.clipping import count_on, counts_of, tally_of
 from trainables.training.epochs import Journal, Trained
 from trainables.training.failing import DivergedError
 from trainables.training.machine import host_memory_mb
@@ -56,6 +57,8 @@ class Student:
         self.used: list[Made] = []
         """What its last step used of what is made once for all."""
         checkpoint = latest.load(folder)
+        self._midway: dict[str, Any] | None = checkpoint.get("midway") if checkpoint else None
+        """Where it was in its next epoch, if that was under way."""
         self.journal = Journal(checkpoint["meta"]["so_far"] if checkpoint else SoFar())
         if checkpoint:
             self.model.load_state_dict(checkpoint["state_dict"])
@@ -80,6 +83,9 @@ class Student:
         if (method := self.model.distiller) is not None:
             method.generator.manual_seed(seed)
             method.epoch, method.epochs = self.done, self.config.training.epochs
+        if self._midway is not None:
+            self._go_on(self._midway)
+            self._midway = None
 
     def step(self, batch: Batch) -> None:
         """Learn from one batch.
@@ -99,7 +105,6 @@ class Student:
 
     def end_steps(self) -> None:
         """All batches of the epoch are behind it."""
-        self.schedule.end_epoch()
         if is_distributed():
             all_reduce_params(self.network.buffers(), op="mean")
 
@@ -111,12 +116,35 @@ class Student:
         """
         if not torch.stack([weights.isfinite().all() for weights in self.model.parameters()]).all():
             raise DivergedError(f"the weights are not finite after epoch {self.done + 1}")
+        self.schedule.end_epoch()
         self.journal.close(metrics, tally_of(self.schedule.optimizer))
+        self._keep()
+
+    def keep(self) -> None:
+        """Keep a checkpoint between two steps, or before the validation of the epoch is over."""
+        method, optimizer = self.model.distiller, self.schedule.optimizer
+        self._keep(
+            midway={
+                "journal": self.journal.state(),
+                "streams": self.streams.state(),
+                "generator": None if method is None else method.generator.get_state(),
+                "gradients": counts_of(optimizer),
+            }
+        )
+
+    def _go_on(self, midway: dict[str, Any]) -> None:
+        self.journal.resume(midway["journal"])
+        self.streams.resume(midway["streams"])
+        if self.model.distiller is not None:
+            self.model.distiller.generator.set_state(midway["generator"])
+        count_on(self.schedule.optimizer, midway["gradients"])
+
+    def _keep(self, **more: Any) -> None:
         if is_main_process():
             state = self.model.state_dict()  # not copied: it carries the version of sparse kernels' layout
             for name, tensor in state.items():
                 state[name] = tensor.cpu()
-            latest.write(self.folder, self.journal.so_far, {"state_dict": state, **self.schedule.state()})
+            latest.write(self.folder, self.journal.so_far, {"state_dict": state, **self.schedule.state(), **more})
 
     def finish(self) -> Trained:
         """The last epoch is over: export the detector, and say what the training leaves."""

@@ -46,6 +46,7 @@ class Validation:
         predictors: Mapping[str, Predict],
         spent: Mapping[str, Spent],
         fails: Callable[[str, Exception], None],
+        between: Callable[[], None] = lambda: None,
     ) -> dict[str, dict[str, float]]:
         """Validate several detectors, by name, on the same batches.
 
@@ -53,6 +54,7 @@ class Validation:
             predictors: the detectors.
             spent: where the seconds of each are added up.
             fails: called with the name and the error of a detector whose validation fails; the others go on.
+            between: called after every batch.
 
         Returns:
             For each that did not fail, the metrics of the data set's evaluator.
@@ -78,6 +80,7 @@ class Validation:
             for name in list(found):
                 with alone(name):
                     found[name].process(data_samples=predictors[name](batch))
+            between()
             start = time.perf_counter()
         for name in list(found):
             with alone(name):

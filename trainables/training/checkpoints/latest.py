@@ -1,9 +1,9 @@
 """The one checkpoint that a run continues from, and what it knows of the run besides weights.
 
-It is written by an atomic rename: a run killed at any moment continues from a whole epoch with everything that was
-known of it, and a run killed after its last epoch needs nothing but this file to be recorded. Where a disk has damaged
-it, the run begins again; half right weights would be worse. Its parts have the names
-of mmengine's own checkpoints: `meta`, `state_dict`, `optimizer`, `param_schedulers`.
+It is written by an atomic rename: a run killed at any moment continues from where it was written, after an epoch or
+between two steps of one (`midway`), with everything that was known of it, and a run killed after its last epoch needs
+nothing but this file to be recorded. Where a disk has damaged it, the run begins again; half right weights would be
+worse. Its parts have the names of mmengine's own checkpoints: `meta`, `state_dict`, `optimizer`, `param_schedulers`.
 """
 
 from pathlib import Path
@@ -56,7 +56,7 @@ def write(folder: Path, so_far: SoFar, parts: dict[str, Any]) -> None:
     Args:
         folder: of the run.
         so_far: what is known of it.
-        parts: `state_dict` and the others.
+        parts: `state_dict` and the others, `midway` between two steps of an epoch.
     """
     meta = {"epoch": len(so_far.epochs), "iter": so_far.steps, "so_far": so_far.model_dump(mode="json")}
     save({"meta": meta, **parts}, latest(folder))
