@@ -23,7 +23,7 @@ from watched import Watched
 from study.nouns.records import LATEST
 
 OUTAGE_S = 6.0
-FROZEN_S = 60.0
+FROZEN_S = 75.0
 MARK = "STUDY_OF_THIS_TEST"
 TRAINS = "ray::ImplicitFu"
 """What the system calls a process in which Tune runs a function."""
