@@ -108,9 +108,9 @@ def quick_nuscenes() -> StudySpec:
         detector=DetectorConfig(
             name="pointpillars_fpn", compression=4, width=0.5, pillar=0.4, range=(-24, -24, -5, 24, 24, 3)
         ),
-        dataset=DatasetSpec(name="simulated_nuscenes"),
+        dataset=DatasetSpec(name="simulated_nuscenes", options={"sensor": {"columns": 1084}}),
         training=schedule,
-        teacher=TeacherConfig(training=schedule),
+        teacher=TeacherConfig(training=schedule.model_copy(update={"epochs": 20})),
     )
     return StudySpec(
         name="quick_nuscenes",
