@@ -96,7 +96,7 @@ class Lease:
             LeaseLostError: another process has taken over.
         """
         newest = max(self.place.numbers(), default=0)
-        if newest != self.number:
+        if newest not in (0, self.number):  # 0: the folder was removed, or another disk lies there; nobody took over
             self.lost = True
             holder = signed_by(self.place.text(newest))
             by = holder.text() if holder else "another process"

@@ -11,6 +11,7 @@ from nuscenes_tiny_root import OBJECTS, VERSION, change_table, table, write_tiny
 
 from study.nouns.config import DatasetSpec
 from study.nouns.errors import InputError
+from study.nouns.lease_places import PREFIX
 from trainables import datasets
 from trainables.datasets import ready
 from trainables.datasets.nuscenes import nuscenes_root
@@ -25,7 +26,8 @@ def root(tmp_path) -> Path:
 
 
 def lying_in(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.name not in (".prepare.lock", "nuscenes_digest.json"))
+    found = sorted(path for path in root.rglob("*") if path.name != "nuscenes_digest.json")
+    return [path for path in found if not path.name.startswith(PREFIX)]
 
 
 def refused(root: Path, complaint: str, **options) -> None:
