@@ -1,9 +1,13 @@
 """A sum of methods: its terms are the parts' terms, with one stream, one epoch, one teacher and one batch."""
 
+from dataclasses import replace
+
 import predicted
 import pytest
+import scene
+import test_sparsekd
 import torch
-from test_sparsekd import confident_teacher, read
+from test_sparsekd import confident_teacher
 
 from study.nouns.errors import InputError
 from trainables import distillers
@@ -14,6 +18,11 @@ PARTS = {
     "sparsekd": {"label_score": 0.8},
     "se_ssd": {"score": 0.001, "overlap": 0.01},
 }
+
+
+def read(seed):
+    """Predictions, and the map that other parts read."""
+    return replace(test_sparsekd.read(seed), neck=scene.map_of(3, (5, 6)))
 
 
 def build(methods, **parameters):
