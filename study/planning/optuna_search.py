@@ -262,7 +262,8 @@ def _settle(study: optuna.Study, asked: Asked, goals: Goals, files: StudyFiles, 
     """Close what a dead driver left open, and ask again for every suggestion that has no result."""
     answered = [trial.params for trial in study.get_trials(states=list(ANSWERED))]
     waiting = [trial.system_attrs["fixed_params"] for trial in study.get_trials(states=[TrialState.WAITING])]
-    for trial in study.get_trials(states=[TrialState.RUNNING, TrialState.FAIL]):
+    # Those that a dead driver left open come first: what answers them answers what an earlier one left open, too.
+    for trial in [*study.get_trials(states=[TrialState.RUNNING]), *study.get_trials(states=[TrialState.FAIL])]:
         record = _answer(trial, asked, files, known)
         made = closed(trial, record, goals, {}) if record is not None else None
         if trial.state == TrialState.RUNNING:

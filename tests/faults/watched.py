@@ -10,9 +10,11 @@ from typing import Any
 from study.nouns.records import LATEST, RunRecord, StudyFiles, read_record
 
 LOOK_S = 0.03
-OF_TIME_AND_MACHINE = {"seconds", "peak_memory_mb", "host", "device", "started", "commit", "versions", "facts"}
+OF_TIME_AND_MACHINE = {
+    "seconds", "peak_memory_mb", "host", "device", "started", "commit", "versions", "facts", "lease"
+}  # fmt: skip
 OF_EPOCHS = {"seconds", "shared_seconds", "step_seconds"}
-FACTS_OF_THE_MACHINE = {"cohort", "pid"}
+FACTS_OF_THE_MACHINE = {"cohort", "pid", "host_memory_mb"}
 """How many runs trained together is decided by what was left to train."""
 
 

@@ -98,6 +98,18 @@ def test_what_a_dead_driver_left_open_is_asked_again_or_taken_from_its_record(tm
     assert ask(again, 1)[0].config.key == lost.config.key
 
 
+def test_what_two_dead_drivers_left_open_and_the_second_finished_counts_once(tmp_path):
+    ranges = {"parameters.samples": {"low": 100, "high": 1000, "integer": True}}
+    (asked,) = ask(opened(tmp_path, ranges), 1)
+    again = opened(tmp_path, ranges)
+    assert ask(again, 1)[0].config.key == asked.config.key
+    keep(asked)  # the second driver died before it could tell Optuna
+    third = opened(tmp_path, ranges)
+    assert third.left == 3
+    assert asked.config.key not in {suggestion.config.key for suggestion in ask(third, 3)}
+    assert [trial.state for trial in third.study.trials].count(COMPLETE) == 1
+
+
 def test_a_suggestion_that_a_row_answers_is_no_run_that_is_missing(tmp_path):
     search = opened(tmp_path, SIZES, trials=2)
     first, second = ask(search, 2)
