@@ -5,6 +5,7 @@ follows from mmdet3d's own configs: those whose dataset is of the type that the 
 """
 
 import importlib
+import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,22 @@ class Evaluator:
 
     metrics: tuple[Metric, ...]
     read: Callable[[Mapping[str, float]], dict[str, float]]
+
+
+def values_of(metrics: Sequence[Metric], raw: Mapping[str, float]) -> dict[str, float]:
+    """The values of metrics by name, out of what mmengine gives, under whatever prefix.
+
+    Raises:
+        KeyError: one is missing there, or is there twice.
+    """
+    return {metric.name: _value(raw, metric.name) for metric in metrics}
+
+
+def _value(raw: Mapping[str, float], name: str) -> float:
+    matches = [value for key, value in raw.items() if f"/{key}".endswith(f"/{name}")]
+    if len(matches) != 1:
+        raise KeyError(f"expected one metric {name}, got {len(matches)} among {sorted(raw)}")
+    return float(matches[0])
 
 
 @dataclass(frozen=True)
@@ -250,6 +267,17 @@ def fit(config: Any, dataset: DatasetSpec, detector: str) -> None:
             f"({', '.join(serving(config)) or 'no data set here'}); dataset.name={dataset.name} is a "
             f"{load(dataset.name).serves}"
         )
+
+
+def last_groups(groups: Sequence[str], share: float) -> list[int]:
+    """The places of whole groups from the end of a split, at least a share of it; `groups` names each frame's."""
+    wanted = math.ceil(share * len(groups))
+    apart: set[str] = set()
+    for group in dict.fromkeys(reversed(groups)):
+        if sum(one in apart for one in groups) >= wanted:
+            break
+        apart.add(group)
+    return [place for place, group in enumerate(groups) if group in apart]
 
 
 def innermost(dataset: Any) -> Any:

@@ -29,15 +29,20 @@ def scale(model: Any, factor: float) -> None:
 
 def place(config: Any, detector: DetectorConfig) -> None:
     """Lay the canvas on another range or with another pillar size."""
-    model = config.model
+    lay_canvas(config.model, detector)
+
+
+def lay_canvas(model: Any, detector: DetectorConfig, prefix: str = "") -> None:
+    """The same for any detector on pillars; the names of its parts begin with `prefix`."""
     limits, edge, columns, lines = anchors_from_above.place(model, detector, STRIDE)
-    model.voxel_encoder.point_cloud_range = limits
-    for part in (model.data_preprocessor.voxel_layer, model.voxel_encoder):
+    encoder = model[f"{prefix}voxel_encoder"]
+    encoder.point_cloud_range = limits
+    for part in (model.data_preprocessor.voxel_layer, encoder):
         part.voxel_size = [edge, edge, limits[5] - limits[2]]
     # No more pillars than cells: on a small canvas that spares clearing memory for pillars that cannot be.
     layer = model.data_preprocessor.voxel_layer
     layer.max_voxels = tuple(min(most, columns * lines) for most in layer.max_voxels)
-    model.middle_encoder.output_shape = [lines, columns]
+    model[f"{prefix}middle_encoder"].output_shape = [lines, columns]
 
 
 def rows(seen: Mapping[str, Any], batch: Batch, network: Any) -> tuple[Rows, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from study.nouns.config import DetectorConfig
 from trainables.detectors import DetectorSpec, Reading
 from trainables.detectors.parts import anchors_from_above, maps_from_above
-from trainables.detectors.pointpillars import LAYERS, STRIDE
+from trainables.detectors.pointpillars import LAYERS, lay_canvas
 from trainables.features import Batch, Rows
 
 PREFIX = "pts_"
@@ -40,15 +40,7 @@ def scale(model: Any, factor: float) -> None:
 
 def place(config: Any, detector: DetectorConfig) -> None:
     """Lay the canvas on another range or with another pillar size."""
-    model = config.model
-    limits, edge, columns, lines = anchors_from_above.place(model, detector, STRIDE)
-    model.pts_voxel_encoder.point_cloud_range = limits
-    for part in (model.data_preprocessor.voxel_layer, model.pts_voxel_encoder):
-        part.voxel_size = [edge, edge, limits[5] - limits[2]]
-    # No more pillars than cells, as for PointPillars on a small canvas.
-    layer = model.data_preprocessor.voxel_layer
-    layer.max_voxels = tuple(min(most, columns * lines) for most in layer.max_voxels)
-    model.pts_middle_encoder.output_shape = [lines, columns]
+    lay_canvas(config.model, detector, PREFIX)
 
 
 def rows(seen: Mapping[str, Any], batch: Batch, network: Any) -> tuple[Rows, ...]:

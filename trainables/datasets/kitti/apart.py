@@ -5,13 +5,12 @@ frames are cut out of drives and mixed, so neighbors in time stand anywhere in t
 `mapping/` (train_rand.txt, train_mapping.txt) lies in the root, whole drives are set apart; else single frames.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from study.nouns.errors import InputError
-from trainables.datasets import innermost
+from trainables.datasets import innermost, last_groups
 from trainables.datasets.kitti.layout import MARKER, read_split, split_list
 from trainables.datasets.kitti.raw_files import read_bytes
 
@@ -25,17 +24,11 @@ def frames_apart(root: Path, share: float) -> list[int]:
         InputError: nothing would be left to train on, or the mapping is not the development kit's.
     """
     drives = drives_of(root, read_split(split_list(root, "train")))
-    wanted = math.ceil(share * len(drives))
-    apart: set[str] = set()
-    for drive in dict.fromkeys(reversed(drives)):
-        if sum(one in apart for one in drives) >= wanted:
-            break
-        apart.add(drive)
-    places = [place for place, drive in enumerate(drives) if drive in apart]
+    places = last_groups(drives, share)
     if len(places) == len(drives):
         raise InputError(
             f"setting {share:g} of {len(drives)} training frames apart leaves none to train on, as they are of "
-            f"{len(apart)} drives; choose on less"
+            f"{len(set(drives))} drives; choose on less"
         )
     return places
 

@@ -6,7 +6,7 @@ AP is interpolated at 40 recalls (Simonelli et al., ICCV 2019), with an IoU of 0
 from collections.abc import Mapping
 
 from study.nouns.metrics import Metric
-from trainables.datasets import Evaluator
+from trainables.datasets import Evaluator, values_of
 
 TASKS = {"bev": "BEV", "3d": "3D"}
 CLASSES = ("Car", "Pedestrian", "Cyclist")
@@ -26,14 +26,7 @@ def read(raw: Mapping[str, float]) -> dict[str, float]:
     Raises:
         KeyError: one is missing there, or is there twice.
     """
-    return {metric.name: _value(raw, metric.name) for metric in EVALUATOR.metrics}
-
-
-def _value(raw: Mapping[str, float], name: str) -> float:
-    matches = [value for key, value in raw.items() if f"/{key}".endswith(f"/{name}")]
-    if len(matches) != 1:
-        raise KeyError(f"expected one metric {name}, got {len(matches)} among {sorted(raw)}")
-    return float(matches[0])
+    return values_of(EVALUATOR.metrics, raw)
 
 
 def _metric(task: str, column: str, difficulty: str) -> Metric:

@@ -9,7 +9,7 @@ times 100, as papers print them: an mATE of 45 is 0.45 m.
 from collections.abc import Mapping
 
 from study.nouns.metrics import Metric
-from trainables.datasets import Evaluator
+from trainables.datasets import Evaluator, values_of
 
 CLASSES = (
     "car", "truck", "trailer", "bus", "construction_vehicle", "bicycle", "motorcycle", "pedestrian", "traffic_cone",
@@ -56,14 +56,7 @@ def read(raw: Mapping[str, float]) -> dict[str, float]:
     Raises:
         KeyError: one is missing there, or is there twice.
     """
-    return {metric.name: _value(raw, metric.name) for metric in EVALUATOR.metrics}
-
-
-def _value(raw: Mapping[str, float], name: str) -> float:
-    matches = [value for key, value in raw.items() if f"/{key}".endswith(f"/{name}")]
-    if len(matches) != 1:
-        raise KeyError(f"expected one metric {name}, got {len(matches)} among {sorted(raw)}")
-    return float(matches[0])
+    return values_of(EVALUATOR.metrics, raw)
 
 
 def ap_name(kind: str, distance: float | None = None) -> str:

@@ -3,12 +3,11 @@
 What chooses (tuning, a search) is compared there, so that the keyframes that are reported on have chosen nothing.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
 from study.nouns.errors import InputError
-from trainables.datasets import innermost
+from trainables.datasets import innermost, last_groups
 from trainables.datasets.nuscenes import ground_truth
 
 
@@ -19,17 +18,12 @@ def keyframes_apart(root: Path, share: float) -> list[int]:
         InputError: nothing would be left to train on, or the root is not prepared.
     """
     scenes = [asked.scene for asked in ground_truth.read(root, "train")]
-    wanted = math.ceil(share * len(scenes))
-    apart: set[str] = set()
-    for scene in dict.fromkeys(reversed(scenes)):
-        if sum(one in apart for one in scenes) >= wanted:
-            break
-        apart.add(scene)
-    places = [place for place, scene in enumerate(scenes) if scene in apart]
+    places = last_groups(scenes, share)
     if len(places) == len(scenes):
+        count = len(set(scenes))
         raise InputError(
             f"setting {share:g} of {len(scenes)} training keyframes apart leaves none to train on, as they are of "
-            f"{len(apart)} scene{'s' if len(apart) > 1 else ''}; choose on less"
+            f"{count} scene{'s' if count > 1 else ''}; choose on less"
         )
     return places
 
