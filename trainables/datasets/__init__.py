@@ -136,6 +136,16 @@ class DataSet(ABC):
         Here the data set puts types of its own in the places of mmdet3d's, and imports what registers them.
         """
 
+    def lay_files(self, part: Any, root: Path) -> None:
+        """The files of one part of mmdet3d's config, which `lay` points at a prepared root, in place."""
+        if "data_root" in part:
+            part["data_root"] = f"{root}/"
+        for name in ("info_path", "ann_file"):
+            if name in part:
+                # A dataset joins its own root to the name; sampler and metric want the whole path.
+                file = Path(part[name]).name
+                part[name] = file if part.get("type") == self.serves else f"{root}/{file}"
+
     @abstractmethod
     def set_apart(self, cfg: Any, root: Path, share: float) -> None:
         """Take a share of the training split out of mmdet3d's config, laid on a prepared root, and validate on it.

@@ -58,13 +58,7 @@ class Kitti(DataSet):
         import trainables.datasets.object_sampling
         import trainables.datasets.points_in_range  # noqa: F401  all registered by name
 
-        if "data_root" in part:
-            part["data_root"] = f"{root}/"
-        for name in ("info_path", "ann_file"):
-            if name in part:
-                # A dataset joins its own root to the name; sampler and metric want the whole path.
-                file = Path(part[name]).name
-                part[name] = file if part.get("type") == self.serves else f"{root}/{file}"
+        self.lay_files(part, root)
         part_type = part.get("type")
         if part_type in MENDED:
             part["type"] = MENDED[part_type]

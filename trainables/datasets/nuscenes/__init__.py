@@ -69,13 +69,7 @@ class NuScenes(DataSet):
         import trainables.datasets.object_sampling
         import trainables.datasets.points_in_range  # noqa: F401  all registered by name
 
-        if "data_root" in part:
-            part["data_root"] = f"{root}/"
-        for name in ("info_path", "ann_file"):
-            if name in part:
-                # A dataset joins its own root to the name; sampler and metric want the whole path.
-                file = Path(part[name]).name
-                part[name] = file if part.get("type") == self.serves else f"{root}/{file}"
+        self.lay_files(part, root)
         kind = part.get("type")
         if kind == self.serves:
             part["metainfo"] = {**part.get("metainfo", {}), "version": prepared_files.prepared_version(root)}
