@@ -1,25 +1,87 @@
-"""Leaving in order: a worker that is to end keeps what its runs did first, whoever says so.
+"""Leaving in order: what is to end keeps what its runs did first, whoever says so.
 
-It hears SIGTERM, and it sees that Ray drains its node (as after a preemption notice, or where `ray start --block` gets
-SIGTERM, which then waits up to 30 seconds). What was under way is then a checkpoint in the middle of an epoch
-(`study/nouns/leaving.py`), and its process is gone: Tune starts the cohort again, on another node if need be.
+A driver hears SIGINT and SIGTERM, and tells its workers when it leaves. A worker hears SIGTERM and its driver, and sees
+that Ray drains its node (as after a preemption notice, or where `ray start --block` gets SIGTERM, which then waits up
+to 30 seconds). What was under way is then a checkpoint in the middle of an epoch (`study/nouns/leaving.py`), and its
+process is gone: a driver that goes on has Tune start the cohort again, on another node if need be.
 """
 
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
 
 import ray
+from ray.exceptions import RpcError
+from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
+from ray.train._internal.session import get_session
 from ray.tune.trainable import wrap_function
 
 from study.nouns import leaving
 from study.nouns.leaving import EXIT_STATUS, LeavingError
 
-LOOK_S = 2.0
-"""How often a worker asks whether its node is drained."""
+LOOK_S = 1.0
+"""How often a worker asks whether its driver leaves or its node is drained."""
+LET_GO_S = 30.0
+"""How long a driver that leaves waits for its workers: each ends the step under way and writes its checkpoints."""
+
+
+class Told:
+    """By which signal a driver was told to end while its loop ran; None: by none."""
+
+    by: signal.Signals | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Inside, SIGINT and SIGTERM are heard and only noted; the second one does what it did outside.
+
+        Only the main thread can hear signals; elsewhere this does nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        def heard(number: int, frame: FrameType | None) -> None:
+            self.by = signal.Signals(number)
+            restore()
+
+        for number in before:
+            signal.signal(number, heard)
+        try:
+            yield
+        finally:
+            restore()
+
+
+class DriverLeavesError(Exception):
+    """The driver leaves its loop; its message says why."""
+
+
+def leave(why: str) -> NoReturn:
+    """Have the workers of this driver keep what they did, wait until they are gone, and leave the loop.
+
+    Raises:
+        DriverLeavesError: always.
+    """
+    with suppress(RpcError):  # Ray itself is gone, and they with it
+        job = ray.get_runtime_context().get_job_id()
+        _internal_kv_put(_leaves(job), b"")
+        give_up = time.monotonic() + LET_GO_S
+        while time.monotonic() < give_up and ray._private.state.actors(
+            job_id=ray.JobID.from_hex(job), actor_state_name="ALIVE"
+        ):
+            time.sleep(0.1)
+    raise DriverLeavesError(why)
 
 
 def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
@@ -42,17 +104,39 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
             threading.Thread(target=_listen_to_ray, daemon=True).start()
             super().setup(config)
 
+        def cleanup(self) -> None:
+            """Tune ends this process. It has a run that waits in a report leave by SystemExit, which is no failure."""
+            leaving.ask()
+            super().cleanup()
+
     return Attentive
 
 
 def _listen_to_ray() -> None:
-    here = ray.get_runtime_context().get_node_id()
-    while True:
+    here = ray.get_runtime_context()
+    node, driver_leaves = here.get_node_id(), _leaves(here.get_job_id())
+    while not leaving.asked():
         time.sleep(LOOK_S)
         try:
-            ends = here in ray._private.state.state.get_draining_nodes()
+            left = _internal_kv_exists(driver_leaves)
+            ends = left or node in ray._private.state.state.get_draining_nodes()
         except Exception as error:  # Ray itself ends, and with it this process
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             continue
         if ends and leaving.is_under_way():
             leaving.ask()
+            if left:
+                _go_on_without_driver()
+        elif left:
+            os._exit(EXIT_STATUS)
+
+
+def _go_on_without_driver() -> None:
+    """A run that reports waits until the driver asks for more, which it will not do again."""
+    session: Any = get_session()
+    session.pause_reporting()
+    session.continue_lock.release()
+
+
+def _leaves(job: str) -> bytes:
+    return f"the driver of job {job} leaves".encode()

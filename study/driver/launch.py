@@ -22,13 +22,13 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from study.driver import cluster
-from study.driver.departing import attentive
+from study.driver.departing import DriverLeavesError, Told, attentive
 from study.driver.live_table import LiveTable
 from study.driver.lost_processes import ALWAYS, Losses
-from study.driver.no_run_without_record import Clock, Guard, TimeIsUpError, recorded
+from study.driver.no_run_without_record import Clock, Guard, recorded
 from study.driver.progress import Progress
 from study.driver.scheduling import Cohorts, Ended, Needs, Resources, Room
-from study.driver.stopping import HeldAtEpochs, StopAskedError, Stopping
+from study.driver.stopping import HeldAtEpochs, Stopping
 from study.driver.tracking import Tracking, check_trackers, trackers
 from study.driver.watch import NodesLostError, watching
 from study.nouns.assignment import compose
@@ -152,18 +152,15 @@ class _Loop:
         table = LiveTable(self.state, progress, Console(), self.say)
         stopping = Stopping(self.files, self.say)
         tracking = Tracking(trackers(self.track, self.files), self.say, self.state.offered.called)
-        guards = [Guard(clock, self.watch, self.say), Losses(self.budget.retries, self.say), stopping]
+        told = Told()
+        guards = [Guard(clock, self.watch, told, self.say), Losses(self.budget.retries, self.say), stopping]
         try:
-            with table.shown():
+            with table.shown(), told.listening():
                 self._tune(planner, room, stopping, guards, [progress, table, tracking])
         except KeyboardInterrupt:
             return "interrupted"
-        except TimeIsUpError:
-            return f"the limit of budget.hours={self.budget.hours:g} is reached, all launches counted"
-        except StopAskedError:
-            return "`run_study.py stop` asked for it"
-        except NodesLostError as lost:
-            return str(lost)
+        except (DriverLeavesError, NodesLostError) as reason:
+            return str(reason)
         finally:
             clock.keep(at_once=True)
             self.state.keep()

@@ -5,6 +5,7 @@ trainables that end without a word.
 """
 
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -16,8 +17,10 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
+from study.driver.departing import Told, leave
 from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
+from study.nouns import leaving
 from study.nouns.assignment import Assignment, carry, compose
 from study.nouns.leases import fence, is_lost
 from study.nouns.leaving import LeavingError
@@ -29,10 +32,6 @@ ARRIVES_S = 10.0
 """How long the record of a run that has ended may take to be seen from here, on a network disk."""
 Trainable = Callable[[dict[str, Any]], None]
 SPENT_EVERY_S = 30.0
-
-
-class TimeIsUpError(Exception):
-    """The study's wall-clock limit is reached; open runs stay open and can be resumed."""
 
 
 class Clock:
@@ -62,10 +61,10 @@ class Clock:
 
 
 class Guard(tune.Callback):
-    """Writes the record of a run that could not write its own, and ends the study at its wall-clock limit."""
+    """Writes the record of a run that could not write its own, and ends the study when its time is up or it is told."""
 
-    def __init__(self, clock: Clock, watch: Watch, say: Callable[[str], None] = print) -> None:
-        self.clock, self.watch, self.say = clock, watch, say
+    def __init__(self, clock: Clock, watch: Watch, told: Told, say: Callable[[str], None] = print) -> None:
+        self.clock, self.watch, self.told, self.say = clock, watch, told, say
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune stores its callbacks; where the lines go stays with this process."""
@@ -75,13 +74,16 @@ class Guard(tune.Callback):
         """Stopping Tune's way would tell Optuna that half a run is a whole one, so the loop is left instead.
 
         Raises:
+            DriverLeavesError: time is up, or a signal was heard. Open runs stay open and can be resumed.
             LeaseLostError: this driver was taken for dead, and another runs the study now.
         """
         self._keep_time()
         if is_lost(self.clock.files.root):
             fence(self.clock.files.root)
+        if self.told.by is not None:
+            leave("interrupted" if self.told.by == signal.SIGINT else f"told to end by {self.told.by.name}")
         if self.clock.spent > self.clock.limit:
-            raise TimeIsUpError
+            leave(f"the limit of budget.hours={self.clock.limit / 3600:g} is reached, all launches counted")
         self.watch.look()
 
     @never_raises
@@ -129,9 +131,9 @@ def recorded(trainable: Trainable) -> Trainable:
         reason = "the run ended without a record of its result"
         try:
             trainable(carry(open_))
-        except LeavingError:
-            raise
         except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
+            if isinstance(error, SystemExit) and leaving.asked():
+                raise LeavingError(leaving.EXIT_STATUS) from error
             reason = _one_line(error)
             traceback.print_exc()
         for one in open_:

@@ -13,15 +13,12 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from study.driver.departing import leave
 from study.driver.progress import WAITS
 from study.nouns.assignment import compose
 from study.nouns.records import StudyFiles
 
 LOOK_S = 1.0
-
-
-class StopAskedError(Exception):
-    """The study was asked to end, and everything that ran has come to the end of an epoch."""
 
 
 class Stopping(tune.Callback):
@@ -50,7 +47,7 @@ class Stopping(tune.Callback):
         """Look for the file; leave once nothing is awaited.
 
         Raises:
-            StopAskedError: all that was running is over or held at the end of an epoch.
+            DriverLeavesError: all that was running is over or held at the end of an epoch.
         """
         if not self.asked and time.monotonic() >= self._next:
             self._next = time.monotonic() + LOOK_S
@@ -60,7 +57,7 @@ class Stopping(tune.Callback):
                 cohorts = f"{len(self._awaited)} cohort{'s' * (len(self._awaited) != 1)}"
                 self.say(f"asked to stop: {cohorts} to go on to the end of an epoch; nothing is started")
         if self.asked and not any(trial.trial_id in self._awaited and self._runs(trial) for trial in trials):
-            raise StopAskedError
+            leave("`run_study.py stop` asked for it")
 
     def hold(self, trial: Trial, result: dict[str, Any]) -> bool:
         """A run of a cohort has reported: is the cohort held now?

@@ -1,4 +1,4 @@
-"""Workers that are to end keep the middle of an epoch first: of a signal, of a drained node."""
+"""What is to end keeps the middle of an epoch first: of a signal, of a drained node, of a driver that leaves."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ from toy_study import toy
 
 from study.nouns.records import StudyFiles
 
-EPOCHS = 8
+EPOCHS = 5
 
 
 def slow():
-    """A run of eight epochs of a second; its losses count at once."""
+    """A run of five epochs of a second; its losses count at once."""
     base = {"method": "student", "training": {"epochs": EPOCHS}, "parameters": {"pause": 1.0}}
     return toy(base=base, points=[{"label": "row"}], seeds=[0], budget={"retries": 0})
 
@@ -56,7 +56,7 @@ def more_nodes(address: str, count: int) -> Iterator[None]:
 
 def test_a_worker_that_gets_sigterm_keeps_the_middle_of_its_epoch_and_its_run_goes_on(tmp_path):
     with head(cpus=1) as address, launched(slow(), tmp_path, address) as driver:
-        read_until(driver, "epoch 2/8")
+        read_until(driver, "epoch 2/5")
         until_in_epoch(2, tmp_path)
         os.kill(int((folder(tmp_path) / "pid").read_text()), signal.SIGTERM)
         said, _ = driver.communicate(timeout=120)
@@ -67,7 +67,7 @@ def test_a_worker_that_gets_sigterm_keeps_the_middle_of_its_epoch_and_its_run_go
 @pytest.mark.long
 def test_a_run_leaves_a_node_that_is_drained_and_goes_on_on_another(tmp_path):
     with head(cpus=0) as address, more_nodes(address, 2), launched(slow(), tmp_path, address) as driver:
-        read_until(driver, "epoch 2/8")
+        read_until(driver, "epoch 2/5")
         node = (folder(tmp_path) / "node").read_text().split()[-1]
         drain = [RAY, "drain-node", f"--address={address}", f"--node-id={node}", "--deadline-remaining-seconds=60"]
         why = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=a spot machine is taken back"]
@@ -76,3 +76,17 @@ def test_a_run_leaves_a_node_that_is_drained_and_goes_on_on_another(tmp_path):
     ended_well(said, tmp_path)
     places = (folder(tmp_path) / "node").read_text().split()
     assert places[-1] != node
+
+
+def test_a_driver_that_gets_sigterm_leaves_once_its_runs_have_kept_what_they_did(tmp_path):
+    with head(cpus=1) as address:
+        with launched(slow(), tmp_path, address) as driver:
+            read_until(driver, "epoch 2/5")
+            until_in_epoch(2, tmp_path)
+            driver.send_signal(signal.SIGTERM)
+            said, _ = driver.communicate(timeout=25)
+        assert "stopped: told to end by SIGTERM. Finished runs are kept" in said
+        assert "failed" not in said
+        with launched(slow(), tmp_path, address, "--resume") as again:
+            said, _ = again.communicate(timeout=120)
+    ended_well(said, tmp_path)
