@@ -101,16 +101,16 @@ def quick_nuscenes() -> StudySpec:
 
     Simulated drives in nuScenes' files: a half-width PointPillars-FPN that sees 24 m around the car.
     """
-    schedule = TrainingConfig(epochs=10, repeat=1, batch_size=2, norm_momentum=0.1, validate_every=10, workers=0)
+    schedule = TrainingConfig(epochs=20, repeat=1, batch_size=2, norm_momentum=0.1, validate_every=20, workers=0)
     base = TrialConfig(
         method="pointdistiller",
         parameters={"neighbors": 16, "samples": 256},
         detector=DetectorConfig(
-            name="pointpillars_fpn", compression=4, width=0.5, pillar=0.4, range=(-24, -24, -5, 24, 24, 3)
+            name="pointpillars_fpn", compression=2, width=0.5, pillar=0.4, range=(-24, -24, -5, 24, 24, 3)
         ),
         dataset=DatasetSpec(name="simulated_nuscenes", options={"sensor": {"columns": 1084}}),
         training=schedule,
-        teacher=TeacherConfig(training=schedule.model_copy(update={"epochs": 20})),
+        teacher=TeacherConfig(training=schedule),
     )
     return StudySpec(
         name="quick_nuscenes",

@@ -15,7 +15,7 @@ import argparse
 import multiprocessing
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ import torch
 
 from study.named_studies import quickstart
 from study.nouns.config import DatasetSpec, DetectorConfig, TrialConfig
+from study.nouns.errors import InputError
 from study.nouns.overrides import override
 from study.nouns.records import StudyFiles
 from trainables import distillers
@@ -96,11 +97,15 @@ def base(case: Case) -> TrialConfig:
 
 
 def members(plain: TrialConfig, count: int) -> list[TrialConfig]:
-    """So many runs of one stream: the student, then the methods, then the same with other weights."""
+    """So many runs of one stream: the student, then the methods that take it, then the same with other weights."""
     names = ["student", *(name for name in distillers.names() if name != "combined")]
     given: list[dict[str, Any]] = [{"method": name, "parameters": {}} for name in names]
     given += [{"method": name, "parameters": {"weight": 0.5}} for name in names[1:]]
-    return [one_run.resolve(override(plain, changes)) for changes in given[:count]]
+    found: list[TrialConfig] = []
+    for changes in given:
+        with suppress(InputError):  # a method may refuse a detector
+            found.append(one_run.resolve(override(plain, changes)))
+    return found[:count]
 
 
 def sweep_of(plain: TrialConfig, count: int) -> list[TrialConfig]:

@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from injections import FAULTS, MARK, Fault, Scene
-from killed_drivers import until_gone
+from injections import FAULTS, Fault, Scene
+from killed_drivers import MARK, until_gone
 from several_nodes import TOKEN, Nodes, several_nodes
 from watched import Watched, outcome
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from killed_drivers import workers
 from several_nodes import processes_of
 from watched import Watched
 
@@ -24,9 +25,6 @@ from study.nouns.records import LATEST
 
 OUTAGE_S = 6.0
 FROZEN_S = 75.0
-MARK = "STUDY_OF_THIS_TEST"
-TRAINS = "ray::ImplicitFu"
-"""What the system calls a process in which Tune runs a function."""
 
 
 @dataclass
@@ -59,24 +57,10 @@ class Fault(NamedTuple):
     """More nodes than the head."""
 
 
-def workers(results: Path) -> list[int]:
-    """The processes that train runs of these results now."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (process / "comm").read_text()
-            mine = f"{MARK}={results}".encode() in (process / "environ").read_bytes().split(b"\0")
-        except OSError:  # it has ended
-            continue
-        if mine and name.startswith(TRAINS):
-            found.append(int(process.name))
-    return found
-
-
 def worker(scene: Scene) -> int:
     """One of them; waits for one where there is none just now."""
     give_up = time.monotonic() + 60
-    while not (found := workers(scene.results)):
+    while not (found := workers(str(scene.results))):
         assert time.monotonic() < give_up, "nothing trains"
         time.sleep(0.05)
     return scene.chance.choice(found)

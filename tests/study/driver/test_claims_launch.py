@@ -4,10 +4,9 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
-from killed_drivers import carries, driver, until_gone
+from killed_drivers import driver, until_gone, workers
 from toy_study import claiming, run
 
 import study
@@ -53,20 +52,22 @@ def test_nothing_is_missing_of_a_study_that_is_decided(decided, cluster):
 @pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_kills_at_any_moment_change_neither_waves_nor_verdicts(decided, tmp_path, kills):
     expected, files, rng = decided[0], StudyFiles(tmp_path, "toy"), random.Random(kills)
-    landed, options = 0, ["--claims"]
+    landed, lost, options = 0, 0, ["--claims"]
     for number in range(kills):
         with driver(tmp_path, *options) as killed:
             wait_until_running(killed, files, rng.uniform(0, 0.8))
-            workers = [process for process in Path("/proc").glob("[0-9]*") if trains(process, str(tmp_path))]
-            if number % 2 == 0 and workers:  # a worker; the driver goes on, until it is killed too
-                os.kill(int(rng.choice(workers).name), signal.SIGKILL)
+            training = workers(str(tmp_path))
+            if number % 2 == 0 and training:  # a worker; the driver goes on, until it is killed too
+                os.kill(rng.choice(training), signal.SIGKILL)
+                lost += 1
                 time.sleep(rng.uniform(0.3, 0.8))
             landed += killed.poll() is None
             killed.kill()
         if files.read_study():
             options = ["--claims", "--resume"]
-    print(f"{landed} of {kills} kills met a living driver")
+    print(f"{landed} of {kills} kills met a living driver, {lost} a worker")
     assert landed > kills / 2, "most drivers had ended before they were killed"
+    assert lost > 0, "no worker was killed"
     with driver(tmp_path, *options) as last:
         lines, _ = last.communicate(timeout=180)
     assert "0 failed" in lines or "nothing is missing" in lines
@@ -87,10 +88,3 @@ def wait_until_running(process, files: StudyFiles, then: float) -> None:
 
 def count(files: StudyFiles) -> int:
     return len(list(files.runs.glob("*/record.json"))) + len(list(files.runs.glob("*/checkpoint")))
-
-
-def trains(process: Path, mark: str) -> bool:
-    try:
-        return carries(process, mark) and b"ImplicitFunc" in (process / "cmdline").read_bytes()
-    except OSError:  # it has ended
-        return False
