@@ -2,8 +2,9 @@
 
 A driver hears SIGINT and SIGTERM, and tells its workers when it leaves. A worker hears SIGTERM and its driver, and sees
 that Ray drains its node (as after a preemption notice, or where `ray start --block` gets SIGTERM, which then waits up
-to 30 seconds). What was under way is then a checkpoint in the middle of an epoch (`study/nouns/leaving.py`), and its
-process is gone: a driver that goes on has Tune start the cohort again, on another node if need be.
+to 30 seconds). What was under way is then a checkpoint in the middle of an epoch (`study/nouns/leaving.py`). Where the
+driver leaves, Ray ends the worker's process with it. Where the driver goes on, the process ends itself, and Tune starts
+the cohort again, on another node if need be.
 """
 
 import os
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 
 import ray
 from ray.exceptions import RpcError
-from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
+from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_list, _internal_kv_put
 from ray.train._internal.session import get_session
 from ray.tune.trainable import wrap_function
 
@@ -29,6 +30,8 @@ LOOK_S = 1.0
 """How often a worker asks whether its driver leaves or its node is drained."""
 LET_GO_S = 30.0
 """How long a driver that leaves waits for its workers: each ends the step under way and writes its checkpoints."""
+_driver_leaves = threading.Event()
+"""Said in a worker."""
 
 
 class Told:
@@ -63,12 +66,15 @@ class Told:
             restore()
 
 
-class DriverLeavesError(Exception):
-    """The driver leaves its loop; its message says why."""
+class DriverLeavesError(BaseException):
+    """The driver leaves its loop; its message says why.
+
+    No `Exception`, after which Tune would first take what became of its trials for their results.
+    """
 
 
 def leave(why: str) -> NoReturn:
-    """Have the workers of this driver keep what they did, wait until they are gone, and leave the loop.
+    """Have the workers of this driver keep what they did, wait until they have, and leave the loop.
 
     Raises:
         DriverLeavesError: always.
@@ -77,9 +83,7 @@ def leave(why: str) -> NoReturn:
         job = ray.get_runtime_context().get_job_id()
         _internal_kv_put(_leaves(job), b"")
         give_up = time.monotonic() + LET_GO_S
-        while time.monotonic() < give_up and ray._private.state.actors(
-            job_id=ray.JobID.from_hex(job), actor_state_name="ALIVE"
-        ):
+        while time.monotonic() < give_up and _alive(job) - _done(job):
             time.sleep(0.1)
     raise DriverLeavesError(why)
 
@@ -91,8 +95,7 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
         try:
             trainable(tune_config)
         except LeavingError:
-            sys.stdout.flush()
-            os._exit(EXIT_STATUS)
+            _end()
 
     wrapped: Any = wrap_function(run)
 
@@ -112,27 +115,33 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
     return Attentive
 
 
+def _end() -> None:
+    sys.stdout.flush()
+    if not _driver_leaves.is_set():
+        os._exit(EXIT_STATUS)
+    _say_done()
+
+
 def _listen_to_ray() -> None:
     here = ray.get_runtime_context()
     node, driver_leaves = here.get_node_id(), _leaves(here.get_job_id())
     while not leaving.asked():
         time.sleep(LOOK_S)
         try:
-            left = _internal_kv_exists(driver_leaves)
-            ends = left or node in ray._private.state.state.get_draining_nodes()
+            if _internal_kv_exists(driver_leaves):
+                _leave_with_driver()
+            elif leaving.is_under_way() and node in ray._private.state.state.get_draining_nodes():
+                leaving.ask()
         except Exception as error:  # Ray itself ends, and with it this process
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            continue
-        if ends and leaving.is_under_way():
-            leaving.ask()
-            if left:
-                _go_on_without_driver()
-        elif left:
-            os._exit(EXIT_STATUS)
 
 
-def _go_on_without_driver() -> None:
-    """A run that reports waits until the driver asks for more, which it will not do again."""
+def _leave_with_driver() -> None:
+    """A run that reports waits until the driver asks for more, which it will not do again: let it go on."""
+    _driver_leaves.set()
+    if not leaving.is_under_way():
+        _say_done()
+    leaving.ask()
     session: Any = get_session()
     session.pause_reporting()
     session.continue_lock.release()
@@ -140,3 +149,18 @@ def _go_on_without_driver() -> None:
 
 def _leaves(job: str) -> bytes:
     return f"the driver of job {job} leaves".encode()
+
+
+def _say_done() -> None:
+    """In a worker: nothing is lost any more when this process ends."""
+    here = ray.get_runtime_context()
+    _internal_kv_put(_leaves(here.get_job_id()) + f", without {here.get_actor_id()}".encode(), b"")
+
+
+def _done(job: str) -> set[str]:
+    """The actors that said so."""
+    return {name.decode().rpartition(" ")[2] for name in _internal_kv_list(_leaves(job) + b", without ")}
+
+
+def _alive(job: str) -> set[str]:
+    return set(ray._private.state.actors(job_id=ray.JobID.from_hex(job), actor_state_name="ALIVE"))
