@@ -7,13 +7,15 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test test-all lint setup setup-test computing waiting gpu clean
+.PHONY: help study test test-all lint setup setup-test gpu clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
 PIP := $(VENV)/bin/python -m pip install -qq --no-compile --disable-pip-version-check
 # Compiling against torch's headers takes up to 2.1 GB of memory a process.
 JOBS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 4 ? cores : 4)))
+# Processes that test: one more than that, as some tests mostly wait for Ray. Each takes up to 2 GB.
+TESTERS ?= $(shell echo $$(($(JOBS) + 1)))
 # cpu or cuda. Once `make gpu` has set this folder up, the other targets use that set-up.
 SETUP_FOR ?= $(if $(wildcard $(VENV)/cuda-torch.stamp),cuda,cpu)
 
@@ -31,17 +33,10 @@ study: setup ## set-up, then the default study and its report: results/quickstar
 
 test: ## set-up with torch-cluster compiled (some minutes), then the tests but the long ones
 	@$(MAKE) --no-print-directory --jobs=2 setup-test
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going computing waiting
+	REQUIRE_TORCH_CLUSTER=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile $(MARKED)
 
 test-all: ## the same with the long tests
 	@$(MAKE) --no-print-directory test MARKED='-m "long or not long"'
-
-# Two halves side by side, each with a summary of its own: one computes, the other mostly waits for Ray and its processes.
-COMPUTING := tests/trainables tests/contracts tests/analysis
-computing: TESTS := $(COMPUTING)
-waiting: TESTS := tests $(COMPUTING:%=--ignore=%)
-computing waiting:
-	REQUIRE_TORCH_CLUSTER=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(TESTS) $(MARKED)
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(VENV)/bin/ruff check
