@@ -1,11 +1,12 @@
 """Telling trackers of experiments about the runs that end: what each was, its losses and metrics by epoch, its result.
 
 They write below the study's folder, `tracking/<tracker>/`, and send nothing anywhere unless their own variables ask for
-it (`MLFLOW_TRACKING_URI`). The records stay the truth; what is told of them may be deleted.
+it (`MLFLOW_TRACKING_URI`, `WANDB_MODE`). The records stay the truth; what is told of them may be deleted.
 """
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,7 +57,37 @@ def _mlflow(folder: Path, study: str) -> Told:
     return tell
 
 
-TRACKERS = {"tensorboard": _tensorboard, "mlflow": _mlflow}
+def _wandb(folder: Path, study: str) -> Told:
+    for variable, quiet in {"WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false"}.items():
+        os.environ[variable] = os.environ.get(variable) or quiet
+    import wandb
+
+    settings = wandb.Settings(
+        console="off", silent=True, symlink=False, use_dot_wandb=False,
+        # All this would be of the driver, not of where the run was.
+        disable_code=True, disable_git=True, label_disable=True, x_disable_machine_info=True, x_disable_meta=True,
+        x_disable_stats=True, x_save_requirements=False,
+    )  # fmt: skip
+
+    def tell(name: str, record: RunRecord) -> None:
+        hooked = sys.exit, sys.excepthook
+        try:
+            run = wandb.init(
+                dir=folder.parent, project=study, id=record.key, name=name, group=record.label or None,
+                job_type=record.role, tags=[record.status], config=record.config.model_dump(mode="json"),
+                settings=settings,
+            )  # fmt: skip
+            for epoch, values in _by_epoch(record):
+                run.log(values, step=epoch)
+            run.finish(exit_code=int(record.status == "failed"))
+        finally:
+            wandb.teardown()  # ends its service, a process that would otherwise stay as long as this one
+            sys.exit, sys.excepthook = hooked  # each service hooks in once more, and none unhooks
+
+    return tell
+
+
+TRACKERS = {"tensorboard": _tensorboard, "mlflow": _mlflow, "wandb": _wandb}
 PACKAGES = {"mlflow": "mlflow-skinny"}
 """What brings a client, where that is not called as the client is."""
 

@@ -84,7 +84,8 @@ def tally_of(wrapper: Any) -> GradientTally:
 
 def counts_of(wrapper: Any) -> Tensor | None:
     """What it has counted since the last tally, for a checkpoint between two steps."""
-    return wrapper._counts if isinstance(wrapper, _Counted) else None
+    counts = wrapper._counts if isinstance(wrapper, _Counted) else None
+    return None if counts is None else counts.cpu()
 
 
 def count_on(wrapper: Any, counts: Tensor | None) -> None:

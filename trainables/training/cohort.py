@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mmengine.dist import is_main_process
 
+from study.nouns import leaving
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.records import EpochRecord
@@ -94,7 +95,7 @@ class Cohort:
         Raises:
             LeavingError: this process was asked to end, and every student has a checkpoint.
         """
-        with self.keeping.under_way():
+        with leaving.under_way():
             self._finish()
             while self.students:
                 epoch = min(student.done for student in self.students.values())

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce_params, is_distributed, is_main_process
+from mmengine.dist import all_gather_object, all_reduce_params, get_rank, is_distributed, is_main_process
 
 from study.nouns.config import TrialConfig
 from trainables import detectors
@@ -54,11 +54,13 @@ class Student:
         if training.clip_adapters_apart and self.model.distiller is not None:
             self.schedule.optimizer.apart = list(self.model.distiller.parameters())
         self.streams = OwnStreams(config.seed)
+        self.averaged = False
+        """Whether the processes that train it have averaged its buffers after the steps of the epoch under way."""
         self.used: list[Made] = []
         """What its last step used of what is made once for all."""
         checkpoint = latest.load(folder)
-        self._midway: dict[str, Any] | None = checkpoint.get("midway") if checkpoint else None
-        """Where it was in its next epoch, if that was under way."""
+        self._midway: list[dict[str, Any]] | None = checkpoint.get("midway") if checkpoint else None
+        """Where each process that trains it was in its next epoch, if that was under way."""
         self.journal = Journal(checkpoint["meta"]["so_far"] if checkpoint else SoFar())
         if checkpoint:
             self.model.load_state_dict(checkpoint["state_dict"])
@@ -78,13 +80,14 @@ class Student:
     def begin(self) -> None:
         """Its next epoch begins."""
         self.journal.begin()
+        self.averaged = False
         self.network.train()
         seed = self.streams.start(self.done)
         if (method := self.model.distiller) is not None:
             method.generator.manual_seed(seed)
             method.epoch, method.epochs = self.done, self.config.training.epochs
         if self._midway is not None:
-            self._go_on(self._midway)
+            self._go_on(self._midway[get_rank()])
             self._midway = None
 
     def step(self, batch: Batch) -> None:
@@ -105,8 +108,9 @@ class Student:
 
     def end_steps(self) -> None:
         """All batches of the epoch are behind it."""
-        if is_distributed():
+        if is_distributed() and not self.averaged:
             all_reduce_params(self.network.buffers(), op="mean")
+        self.averaged = True
 
     def close(self, metrics: dict[str, float]) -> None:
         """The epoch is over: write it down, and keep a checkpoint.
@@ -121,16 +125,20 @@ class Student:
         self._keep()
 
     def keep(self) -> None:
-        """Keep a checkpoint between two steps, or before the validation of the epoch is over."""
-        method, optimizer = self.model.distiller, self.schedule.optimizer
-        self._keep(
-            midway={
-                "journal": self.journal.state(),
-                "streams": self.streams.state(),
-                "generator": None if method is None else method.generator.get_state(),
-                "gradients": counts_of(optimizer),
-            }
-        )
+        """Keep a checkpoint between two steps, or before the validation of the epoch is over.
+
+        All processes that train it call this after the same step: what differs between them is kept of each.
+        """
+        method = self.model.distiller
+        midway = {
+            "journal": self.journal.state(),
+            "streams": self.streams.state(),
+            "generator": None if method is None else method.generator.get_state(),
+            "gradients": counts_of(self.schedule.optimizer),
+            "averaged": self.averaged,
+            "buffers": {name: buffer.cpu() for name, buffer in self.model.named_buffers()} if is_distributed() else {},
+        }
+        self._keep(midway=all_gather_object(midway))
 
     def _go_on(self, midway: dict[str, Any]) -> None:
         self.journal.resume(midway["journal"])
@@ -138,6 +146,9 @@ class Student:
         if self.model.distiller is not None:
             self.model.distiller.generator.set_state(midway["generator"])
         count_on(self.schedule.optimizer, midway["gradients"])
+        self.averaged = midway["averaged"]
+        for name, buffer in midway["buffers"].items():
+            self.model.get_buffer(name).copy_(buffer)
 
     def _keep(self, **more: Any) -> None:
         if is_main_process():

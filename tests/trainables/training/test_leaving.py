@@ -76,7 +76,7 @@ def kept(files: StudyFiles) -> dict[str, tuple[int, int]]:
     for label, config in runs().items():
         content = latest.load(files.run(config.key))
         assert content is not None
-        steps = len(content["midway"]["journal"]["durations"]) if "midway" in content else 0
+        steps = sum(len(each["journal"]["durations"]) for each in content.get("midway", []))
         found[label] = len(content["meta"]["so_far"].epochs), steps
     return found
 

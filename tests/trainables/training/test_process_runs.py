@@ -13,9 +13,13 @@ import pytest
 import tiny_run
 import torch
 
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns import leaving
+from study.nouns.config import TrialConfig
+from study.nouns.leaving import LeavingError
+from study.nouns.records import EpochRecord, RunRecord, StudyFiles
 from trainables import run as one_run
 from trainables.datasets import ready
+from trainables.training.checkpoints import latest
 from trainables.training.seeds import epoch_seed
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -76,6 +80,38 @@ def whole(results) -> tuple[StudyFiles, RunRecord]:
     return files, tiny_run.train(files, **TOGETHER)
 
 
+def went_on(run: TrialConfig, files: StudyFiles, whole: tuple[StudyFiles, RunRecord]) -> list[int]:
+    """Train a run to its end, which is that of the whole one, to the bit; returns the epochs that were ended now."""
+    told: list[EpochRecord] = []
+    continued = one_run.run(run, files, tell=told.append)
+    assert [epoch.losses for epoch in continued.epochs] == [epoch.losses for epoch in whole[1].epochs]
+    assert continued.metrics == whole[1].metrics
+    weights = [torch.load(each.checkpoint(run.key), weights_only=True)["state_dict"] for each in (files, whole[0])]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    return [epoch.epoch for epoch in told]
+
+
+def kept(files: StudyFiles, run: TrialConfig) -> tuple[int, list[dict]]:
+    """Whole epochs in the newest checkpoint of a run, and where each of its processes was in the next one."""
+    checkpoint = latest.load(files.run(run.key)) or {"meta": {"so_far": latest.SoFar()}}
+    return len(checkpoint["meta"]["so_far"].epochs), checkpoint.get("midway", [])
+
+
+def steps(midway: list[dict]) -> list[int]:
+    return [len(each["journal"]["durations"]) for each in midway]
+
+
+def leaves(run: TrialConfig, files: StudyFiles, tell: Callable[[EpochRecord], None] = print) -> None:
+    """Train a run until this process leaves it without a record; the next one has not been asked to end."""
+    try:
+        with pytest.raises(LeavingError):
+            one_run.run(run, files, tell=tell)
+    finally:
+        leaving._asked.clear()
+    assert files.record(run.key) is None
+    assert processes(os.getpid()) == []
+
+
 @pytest.fixture(scope="module")
 def broken(whole) -> tuple[StudyFiles, RunRecord, float]:
     """The same run, whose second process was killed after the first epoch, and how long its end took (s)."""
@@ -116,16 +152,38 @@ def test_a_process_that_dies_ends_the_run_with_its_reason(broken):
 def test_two_processes_continue_where_two_processes_were_killed(broken, whole):
     """Every loss and every weight as without the kill: each process found its own place in every random stream."""
     files, failed, _ = broken
-    told = []
     files.retry(failed.key)
-    continued = one_run.run(failed.config, files, tell=told.append)
-    assert [epoch.epoch for epoch in told] == [2]
-    assert [epoch.losses for epoch in continued.epochs] == [epoch.losses for epoch in whole[1].epochs]
-    assert continued.metrics == whole[1].metrics
-    weights = [
-        torch.load(files.checkpoint(continued.key), weights_only=True)["state_dict"] for files in (files, whole[0])
-    ]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert went_on(failed.config, files, whole) == [2]
+
+
+def test_processes_that_are_asked_to_end_agree_on_a_step_and_go_on_from_it_to_the_same_end(whole):
+    """First this process is asked, before they begin, then the second of them by SIGTERM, in its second epoch."""
+    files, run = tiny_run.elsewhere(whole[0], "asked"), tiny_run.config(**TOGETHER)
+    leaving.ask()
+    leaves(run, files)
+    epochs, (first, second) = kept(files, run)
+    assert (epochs, steps([first, second])) == (0, [1, 1])
+    assert not torch.equal(first["generator"], second["generator"]), "each draws for itself"
+    assert not all(torch.equal(each, second["buffers"][name]) for name, each in first["buffers"].items())
+    leaves(run, files, lambda epoch: os.kill(processes(os.getpid())[1], signal.SIGTERM))
+    epochs, midway = kept(files, run)
+    assert epochs == 1
+    assert len(set(steps(midway))) == 1
+    assert went_on(run, files, whole) == [2]
+
+
+def test_processes_keep_checkpoints_inside_an_epoch_on_request_and_fail_no_run_where_one_is_killed_as_they_leave(whole):
+    files = tiny_run.elsewhere(whole[0], "often")
+    run = tiny_run.config(**TOGETHER, training__checkpoint_minutes=1e-9)
+
+    def end_everything(epoch: EpochRecord) -> None:
+        wait_until(lambda: kept(files, run)[1] != [])
+        os.kill(processes(os.getpid())[1], signal.SIGKILL)
+        leaving.ask()
+
+    leaves(run, files, end_everything)
+    epochs, midway = kept(files, run)
+    assert (epochs, len(midway), len(set(steps(midway)))) == (1, 2, 1)
 
 
 def test_no_process_outlives_the_one_that_started_it(tmp_path):

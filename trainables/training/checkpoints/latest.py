@@ -56,7 +56,7 @@ def write(folder: Path, so_far: SoFar, parts: dict[str, Any]) -> None:
     Args:
         folder: of the run.
         so_far: what is known of it.
-        parts: `state_dict` and the others, `midway` between two steps of an epoch.
+        parts: `state_dict` and the others; between two steps of an epoch `midway`, of each process that trains the run.
     """
     meta = {"epoch": len(so_far.epochs), "iter": so_far.steps, "so_far": so_far.model_dump(mode="json")}
     save({"meta": meta, **parts}, latest(folder))

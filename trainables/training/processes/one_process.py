@@ -10,11 +10,21 @@ import sys
 import threading
 from typing import Any
 
+from study.nouns import leaving
+from study.nouns.leaving import LeavingError
+
 
 def main() -> int:
     """Train as the task on standard input says; returns the exit status."""
-    line = sys.stdin.readline()
-    threading.Thread(target=_end_with_the_trial, daemon=True).start()
+    with open(0, "rb", buffering=0, closefd=False) as standard_input:  # what comes after the task is not read yet
+        line = standard_input.readline()
+    leaving.listen()
+    threading.Thread(target=_listen_to_the_trial, daemon=True).start()
+    with leaving.under_way():
+        return _train(line)
+
+
+def _train(line: bytes) -> int:
     # Only now what takes seconds to import: a process that is still starting ends with its trial too.
     from study.nouns.leases import entrust
     from study.nouns.records import EpochRecord
@@ -39,6 +49,9 @@ def main() -> int:
     try:
         with quietly(log), together(task.rank, task.config.training.devices, task.meeting):
             trained = train(task.config, task.data, task.folder, task.teacher, tell)
+    except LeavingError:
+        say("left", True)
+        return leaving.EXIT_STATUS
     except Exception as error:
         say("failed", reason_of(error, task.folder))
         return 1
@@ -46,10 +59,11 @@ def main() -> int:
     return 0
 
 
-def _end_with_the_trial() -> None:
-    """Standard input closes when the trial's process ends, however it does; then so does this one's whole group."""
+def _listen_to_the_trial() -> None:
+    """An empty line has this process leave. Standard input closes when the trial's process ends, however it does; then
+    so does this one's whole group."""
     while os.read(0, 1):
-        pass
+        leaving.ask()
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""What the processes of one run share: steps, counts of objects, averages of batch norm.
+"""What the processes of one run share: steps, counts of objects, averages of batch norm, reasons to leave.
 
 N processes that take b frames each make the step of one process that takes N x b: gradients are averaged, every process
 divides its losses by what all of them count (`DetectorSpec.share_counts`), and with `training.sync_batch_norm` all
@@ -66,6 +66,13 @@ def shared(model: StudentModel, spec: DetectorSpec, *, sync_batch_norm: bool) ->
         # A method or a head may leave some of its parameters out for frames without rows or objects.
         find_unused_parameters=True,
     )
+
+
+def said_by_any(*said: bool) -> list[bool]:
+    """Which of these any process of the run says; all of them have to ask at the same place."""
+    heard = torch.tensor(said, dtype=torch.uint8)
+    all_reduce(heard, op="max")
+    return heard.bool().tolist()
 
 
 def mean_of_processes(counts: Sequence[float]) -> list[float]:

@@ -4,6 +4,9 @@ Each is `python -m trainables.training.processes.one_process` with a GPU of its 
 cores. It reads its task, one line of JSON, from standard input and says what it has to say in lines of JSON on standard
 output. The first that fails or dies ends all of them, and with them the run. They end too when standard input closes,
 as it does when the process of the trial dies, even of `kill -9`: nothing of a run outlives another part of it.
+
+Where the process of the trial is to end, it asks them to leave by an empty line. They agree on a step, keep one
+checkpoint of all of them and say so. One that gets SIGTERM itself has the others leave, too.
 """
 
 import json
@@ -21,6 +24,7 @@ from typing import Any
 
 import torch
 
+from study.nouns import leaving
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.frozen import Frozen
@@ -59,6 +63,7 @@ def train(
     Raises:
         InputError: there are fewer GPUs than processes.
         RankFailedError: a process failed or died.
+        LeavingError: this process was asked to end, or one of them was, and what they did is kept.
     """
     devices = config.training.devices
     if torch.cuda.is_available() and torch.cuda.device_count() < devices:
@@ -68,12 +73,18 @@ def train(
             config=config, data=data, folder=folder, teacher=teacher, meeting=Path(place) / "processes", rank=0,
             lease=fence(folder),
         )  # fmt: skip
-        with _started([whole.model_copy(update={"rank": rank}) for rank in range(devices)]) as (ranks, heard):
-            return _until_all_are_done(ranks, heard, tell)
+        tasks = [whole.model_copy(update={"rank": rank}) for rank in range(devices)]
+        with leaving.under_way(), _started(tasks) as (ranks, heard):
+            try:
+                return _until_all_are_done(ranks, heard, tell)
+            except RankFailedError:
+                if leaving.asked() and any(rank.was_killed for rank in ranks):
+                    leaving.leave()  # whoever has this process end has ended one of them first
+                raise
 
 
 Said = tuple[int, dict[str, Any]]
-"""A line that a process wrote: its rank, and an `epoch`, why it `failed`, or what it `trained`."""
+"""A line that a process wrote: its rank, and an `epoch`, why it `failed`, that it `left`, or what it `trained`."""
 
 
 class _Rank:
@@ -101,6 +112,11 @@ class _Rank:
         with self.process.stdout as lines:
             for line in lines:
                 heard.put((self.rank, json.loads(line)))
+
+    def ask_to_leave(self) -> None:
+        """Have it keep what it did and leave."""
+        with suppress(BrokenPipeError):
+            print(file=self.process.stdin, flush=True)
 
     @property
     def was_killed(self) -> bool:
@@ -145,11 +161,18 @@ def _started(tasks: list[Task]) -> Iterator[tuple[list[_Rank], Queue[Said]]]:
 def _until_all_are_done(ranks: list[_Rank], heard: Queue[Said], tell: Callable[[EpochRecord], None]) -> Trained:
     """Pass the epochs on until every process has trained; the memory of the result is the largest of theirs."""
     done: dict[int, Trained] = {}
-    while len(done) < len(ranks):
+    left: set[int] = set()
+    asked = False
+    while len(done) + len(left) < len(ranks):
+        if leaving.asked() and not asked:
+            asked = True
+            for one in ranks:
+                one.ask_to_leave()
         try:
             rank, said = heard.get(timeout=LOOK_S)
         except Empty:
-            deaths = [death for rank in ranks if rank.rank not in done and (death := rank.death())]
+            over = left | done.keys()
+            deaths = [death for rank in ranks if rank.rank not in over and (death := rank.death())]
             if deaths and heard.empty():
                 raise RankFailedError(deaths[0]) from None
             continue
@@ -158,6 +181,11 @@ def _until_all_are_done(ranks: list[_Rank], heard: Queue[Said], tell: Callable[[
         elif "failed" in said:
             deaths = [str(rank.death()) for rank in ranks if rank.was_killed]
             raise RankFailedError(*deaths[:1] or [f"{ranks[rank].name}: {said['failed']}"])
+        elif "left" in said:
+            left.add(rank)
         else:
             done[rank] = Trained.model_validate(said["trained"])
+    if left:
+        leaving.ask()  # one of them may have been asked instead
+        leaving.leave()
     return done[0].model_copy(update={"peak_memory_mb": max(trained.peak_memory_mb for trained in done.values())})
