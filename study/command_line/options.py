@@ -37,5 +37,5 @@ Address = Annotated[
 INSPECTED = "Labels of rows, or keys (their beginnings will do); by default every row not inspected yet."
 Track = Annotated[
     list[str],
-    typer.Option("--track", help="Tell a tracker of experiments, too: tensorboard or mlflow; may be repeated."),
+    typer.Option("--track", help="Tell a tracker of experiments, too: tensorboard, mlflow or wandb; may be repeated."),
 ]
