@@ -223,7 +223,7 @@ WRONG = [
     (["run", "quickstart", "--mirror", "ftp://host/x", "--results", "{tmp}"], "expected s3://, gs:// or az://"),
     (
         ["trial", "--results", "s3://bucket/results"],
-        "results in an object store results in an object store are for run, plan",
+        "results in an object store are for run, plan",
     ),
     (["run", "quickstart", "--set", "training.epochs=3"], "Did you mean 'base.training.epochs'"),
     (["run", "quickstart", "--set", "train_frames=3"], "Did you mean 'base.dataset.options.train_frames'?"),

@@ -75,6 +75,7 @@ def finish(files: StudyInStore, run: PlannedRun) -> None:
     """Train a run to its end."""
     with held(files, run), files.at_work([run.config.key], []):
         leave_something(files, run, "latest.pth", "the last epoch")
+        wait_for(lambda: files.kept.store.read(f"runs/{run.config.key}/latest.pth"))
         leave_something(files, run, "detector.pth", "a detector")
         files.write(record_of(run))
         files.latest(run.config.key).unlink()
