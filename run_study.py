@@ -22,14 +22,17 @@ from study.command_line.options import (
     INSPECTED,
     AcceptWeak,
     Address,
+    Anywhere,
     Data,
+    Folders,
+    Into,
     Json,
     Mirror,
     Results,
     Set,
     Simulated,
     Track,
-)  # fmt: skip
+)
 from study.nouns.config import TrialConfig
 from study.nouns.errors import ExitStatus, InputError
 from study.nouns.overrides import override, parse
@@ -53,7 +56,7 @@ def run(
     set_: Set = [],  # noqa: B006  typer reads the default, nobody changes it
     data: Data = None,
     simulated: Simulated = False,
-    results: Results = Path("results"),
+    results: Anywhere = Path("results"),
     name: Annotated[str | None, typer.Option(help="Keep the results under this name.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of every row, e.g. 0,1,2.")] = None,
     rows: Annotated[str, typer.Option(help="Run only these rows now, e.g. student,LD.")] = "",
@@ -67,20 +70,19 @@ def run(
 ) -> None:
     """Run a study on Ray and write its report."""
     spec, offered, _ = _asked(study, set_, data, simulated, name, seeds)
+    from study.planning.mirror import files_at, mirrored, readable
     from study.planning.plan import part_of
     from study.planning.preview import as_document, preview
     from study.planning.study_state import StudyState
     from trainables.datasets import ready
 
-    files = StudyFiles(results, spec.name)
+    files = files_at(results, spec.name)
     only = [label.strip() for label in rows.split(",")] if rows else []
-    part = part_of(spec, only)
     lines = list(preview(spec, offered, only))  # refuses what cannot be run before any data are made
     if dry_run:
-        print(as_document(StudyState(part, offered, files)) if as_json else "\n".join(lines))
+        print(as_document(StudyState(part_of(spec, only), offered, readable(files))) if as_json else "\n".join(lines))
         return
     from study.driver.launch import launch
-    from study.planning.mirror import mirrored
 
     with mirrored(files, mirror, print):
         ready.ensure(spec.base.dataset, files, printing.progress())
@@ -91,7 +93,7 @@ def run(
     if outcome.finished or outcome.failed:
         from analysis.report_command import answer
 
-        answer([files.root])
+        answer([readable(files, reports=True).root])
     if outcome.stopped:
         raise typer.Exit(ExitStatus.INTERRUPTED if outcome.stopped == "interrupted" else ExitStatus.STOPPED_EARLY)
     if outcome.failed:
@@ -133,11 +135,8 @@ def trial(
 
 @app.command()
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders, e.g. results/quickstart.")],
-    into: Annotated[
-        Path | None,
-        typer.Option(help="Where to write; by default report/ in the study's folder, or beside several studies."),
-    ] = None,
+    folders: Folders,
+    into: Into = None,
     only: Annotated[str, typer.Option(help="Only the files of these tables and figures, e.g. ablation,gains.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Write it again as runs end, until all have.")] = False,
     every: Annotated[int, typer.Option(min=1, help="With --watch: seconds between two looks.")] = 15,
@@ -145,8 +144,9 @@ def report(
 ) -> None:
     """Write tables and figures from the records of one or more studies."""
     from analysis.report_command import answer
+    from study.command_line.reporting import to_report
 
-    answer(folders, into, as_json, [name.strip() for name in only.split(",")] if only else [], watch, every)
+    answer(to_report(folders, watch), into, as_json, [*filter(None, map(str.strip, only.split(",")))], watch, every)
 
 
 @app.command()
@@ -255,7 +255,7 @@ app.command()(stop.stop)
 
 @app.command()
 def doctor(
-    address: Address = "local", data: Data = None, results: Results = Path("results"), as_json: Json = False
+    address: Address = "local", data: Data = None, results: Anywhere = Path("results"), as_json: Json = False
 ) -> None:
     """Check this machine, and with an address every node: devices, operators, versions, results, clock, memory."""
     from study.command_line.doctor import tell

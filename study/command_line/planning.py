@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from study.command_line.options import Data, Json, Results, Set, Simulated
-from study.nouns.records import StudyFiles
+from study.command_line.options import Anywhere, Data, Json, Set, Simulated
 from study.nouns.spec import StudySpec
+from study.nouns.study_in_store import files_at
 from study.planning.offered import Offered, Parameters
 
 
@@ -24,7 +24,7 @@ def plan_of(asked: Callable[..., tuple[StudySpec, Offered, Parameters]]) -> Call
         set_: Set = [],  # noqa: B006  typer reads the default, nobody changes it
         data: Data = None,
         simulated: Simulated = False,
-        results: Results = Path("results"),
+        results: Anywhere = Path("results"),
         name: Annotated[str | None, typer.Option(help="Results are kept under this name.")] = None,
         seeds: Annotated[str | None, typer.Option(help="Seeds of every row, e.g. 0,1,2.")] = None,
         rows: Annotated[str, typer.Option(help="Only these rows, e.g. student,LD.")] = "",
@@ -33,13 +33,14 @@ def plan_of(asked: Callable[..., tuple[StudySpec, Offered, Parameters]]) -> Call
     ) -> None:
         """Tell what a study takes: runs, device-hours, disk, a price, the power of its claims. Starts nothing."""
         from study.command_line.forecasting import tell  # here, as they take a while to load
+        from study.planning.mirror import readable
         from study.planning.preview import preview
         from study.planning.study_state import StudyState
 
         spec, offered, parameters = asked(study, set_, data, simulated, name, seeds)
         only = [label.strip() for label in rows.split(",")] if rows else []
-        files = StudyFiles(results, spec.name)
         list(preview(spec, offered, only))  # refuses what cannot be run
+        files = readable(files_at(results, spec.name))
         words = [study, *(word for change in set_ for word in ("--set", change)), "--results", str(results)]
         words += ["--data", str(data)] if data else ["--simulated"] if simulated else []
         tell(spec, StudyState(spec, offered, files, only), parameters, words, price, as_json)

@@ -13,13 +13,15 @@ from study.nouns.errors import InputError
 from study.nouns.records import RunRecord, StudyFiles
 from study.nouns.run_in_words import differences, tail
 from study.nouns.sizes import size_of, spelled
+from study.planning.mirror import as_it_is_now
 from study.planning.one_run import FoundRun, find
 from study.planning.studies_below import EVERY, of_folder, studies_below
 
 
 def show(
     named: Annotated[
-        list[str], typer.Argument(metavar="[DIR] KEY", help="A study's folder, and the beginning of a run's key.")
+        list[str],
+        typer.Argument(metavar="[DIR] KEY", help="A study's folder, or URL, and the beginning of a key."),
     ],
     results: Results = Path("results"),
     as_json: Json = False,
@@ -28,7 +30,9 @@ def show(
     if len(named) > 2:
         raise InputError(f"expected a study's folder and the beginning of one key, got {len(named)} arguments")
     if len(named) == 2:
-        found = find([of_folder(Path(named[0]))], named[1])
+        files = as_it_is_now(named[0]) if "://" in named[0] else of_folder(Path(named[0]))
+        found = find([files], named[1])
+        files.fetch([found.key])
     else:
         found = find(studies_below(results), named[0], StudyFiles(results, EVERY))
     print(json.dumps(document(found), indent=1) if as_json else "\n".join(lines(found)))

@@ -2,34 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from study.command_line.options import Json
-from study.nouns.records import StudyFiles
+from study.command_line.options import Folders, Json
+from study.planning.mirror import as_it_is_now
 from study.planning.standing import Row, Standing, duration, standing
 
 COUNTS = ("planned", "finished", "failed", "pruned", "open")
-Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Study folders, e.g. results/quickstart.")]
 
 
 def status(folders: Folders, as_json: Json = False) -> None:
     """How far studies are: driver, rows, verdicts, time spent and left; without Ray, also while they run."""
-    found = [standing(at(folder)) for folder in folders]
+    found = [standing(as_it_is_now(folder)) for folder in folders]
     if as_json:
         print(
             json.dumps([{**one.model_dump(mode="json"), "driver_text": one.driver.text()} for one in found], indent=1)
         )
         return
     print("\n\n".join("\n".join(_lines(one)) for one in found))
-
-
-def at(folder: Path) -> StudyFiles:
-    """The files of the study in a folder."""
-    folder = folder.absolute()
-    return StudyFiles(folder.parent, folder.name)
 
 
 def _lines(one: Standing) -> Iterator[str]:

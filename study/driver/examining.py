@@ -14,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.driver import cluster
 from study.driver.node_checks import Asked, Finding, Probe, Seen, look, pins_of
+from study.driver.seeing_results import a_token
 
 ANSWER_S = 180.0
 """How long a node may take to start a process and load everything."""
@@ -22,22 +23,24 @@ CLOCK_S = 5.0
 HERE = "this machine"
 
 
-def examine(probe: Probe, address: str, data: Path | None, results: Path) -> Iterator[Finding]:
+def examine(probe: Probe, address: str, data: Path | None, results: Path | str) -> Iterator[Finding]:
     """What is found on this machine and, where an address is given, on each living node of that cluster.
 
     Args:
         probe: looks at devices, operators and data; nodes import it from the project's folder.
         address: `local` is this machine alone, without Ray.
         data: root of a data set that must be readable.
-        results: folder of all results.
+        results: folder of all results, or the URL of a store.
 
     Raises:
-        InputError: no cluster answers at the address.
+        InputError: no cluster answers at the address, or the URL is that of no store.
+        OSError: the store does not answer.
     """
-    with _token(results.absolute()) as token:
+    results = results.absolute() if isinstance(results, Path) else results
+    with _token(results) if isinstance(results, Path) else a_token(results) as token:
         asked = Asked(
             python=platform.python_version(), pins=pins_of(cluster.PROJECT / "requirements"),
-            results=token.parent, token=token, data=data and data.absolute(), probe=probe,
+            results=results, token=token, data=data and data.absolute(), probe=probe,
         )  # fmt: skip
         yield from _findings(HERE, look(asked), token, time.time())
         if address == "local":
@@ -66,12 +69,12 @@ def _nodes(asked: Asked) -> Iterator[Finding]:
         yield from _findings(name, seen, asked.token, began)
 
 
-def _findings(name: str, seen: Seen, token: Path, began: float) -> Iterator[Finding]:
+def _findings(name: str, seen: Seen, token: Path | str, began: float) -> Iterator[Finding]:
     ended = time.time()
     yield from (Finding(node=name, check=check, ok=ok, said=said) for check, ok, said in seen.told)
     if name == HERE:
         return
-    if seen.left is not None and not (token.parent / seen.left.name).exists():
+    if seen.left is not None and isinstance(token, Path) and not (token.parent / seen.left.name).exists():
         said = f"what it writes into {token.parent} is not seen here: results must lie on a shared disk"
         yield Finding(node=name, check="results", ok=False, said=said)
     off = max(began - seen.clock, seen.clock - ended, 0.0)  # it answered some time between the two

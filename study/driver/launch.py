@@ -109,7 +109,7 @@ class _Loop:
         """Make sure that one run, and one teacher where one is missing, fits on a node, and watch over the nodes.
 
         Raises:
-            InputError: no node holds a run, or one does not see the results.
+            InputError: no node holds a run, or one cannot write results.
         """
         self.budget = cluster.settled(self.budget, self.state.spec.base.training.devices, self.say)
         check_devices(self.budget, self.state.configs)
@@ -130,7 +130,7 @@ class _Loop:
             self.say(
                 f"no node is there yet that holds a run ({wanted}): the cluster starts nodes as they are asked for"
             )
-        with watching(self.files.root, self.largest["student"], self.say) as self.watch:
+        with watching(self.files, self.largest["student"], self.say) as self.watch:
             yield
 
     def run(self) -> str | None:

@@ -5,9 +5,7 @@ newer checkpoint, or a record of one of its cohort. Tune starts every lost cohor
 records by then, so its new process finds nothing to do.
 """
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ray import tune
@@ -32,7 +30,7 @@ class Losses(tune.Callback):
 
     def __init__(self, retries: int, say: Callable[[str], None] = print) -> None:
         self.retries, self.say = retries, say
-        self._marks: dict[str, list[int]] = {}
+        self._marks: dict[str, list[tuple[int | str, ...]]] = {}
         self._in_vain: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,15 +55,7 @@ class Losses(tune.Callback):
                 fail(one, why_lost(trial, self._in_vain[name]))
 
 
-def marks(assigned: list[Assignment]) -> list[int]:
-    """When each run of a cohort wrote its newest checkpoint and its record; 0 where there is none."""
-    found = []
-    for files, key in ((one.files, one.config.key) for one in assigned):
-        with suppress(FileNotFoundError):
-            os.listdir(files.run(key))  # a network disk then asks its server what is new
-        for path in (files.latest(key), files.record_json(key)):
-            written = 0
-            with suppress(FileNotFoundError):
-                written = path.stat().st_mtime_ns
-            found.append(written)
-    return found
+def marks(assigned: list[Assignment]) -> list[tuple[int | str, ...]]:
+    """Which newest checkpoint and which record each run of a cohort has, as they are known here by now."""
+    assigned[0].files.look(one.config.key for one in assigned)
+    return [one.files.versions(one.config.key) for one in assigned]

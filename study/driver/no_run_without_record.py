@@ -4,12 +4,10 @@ The trainable writes its own record, also of a failure it notices. What is left 
 trainables that end without a word.
 """
 
-import os
 import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +88,10 @@ class Guard(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A run that ended well, and whose record is not where the driver reads, has no result."""
         assigned, give_up = compose(trial.config), time.monotonic() + ARRIVES_S
+        assigned[0].files.look(one.config.key for one in assigned)
         while unrecorded(assigned) and time.monotonic() < give_up:
             time.sleep(0.2)
-            for one in unrecorded(assigned):
-                with suppress(FileNotFoundError):  # it may have been made on another disk
-                    os.listdir(one.files.run(one.config.key))  # a network disk then asks its server what is new
+            assigned[0].files.look(one.config.key for one in unrecorded(assigned))
         for one in unrecorded(assigned):
             node = (trial.last_result or {}).get("node_ip", "its node")
             fail(one, f"it ended on {node} without an error, and no record of it is in {one.files.run(one.config.key)}")
@@ -102,7 +99,9 @@ class Guard(tune.Callback):
     @never_raises
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune gives a cohort up. Only runs that were killed, or never came to life, have no record by now."""
-        for one in unrecorded(compose(trial.config)):
+        assigned = compose(trial.config)
+        assigned[0].files.look(one.config.key for one in assigned)
+        for one in unrecorded(assigned):
             fail(one, why_lost(trial))
 
     @never_raises
@@ -127,18 +126,21 @@ def recorded(trainable: Trainable) -> Trainable:
         tune.report({"key": one.config.key, WAITS: True})
 
     def train(open_: list[Assignment]) -> None:
-        before = {one.config.key: one.files.record(one.config.key) for one in open_}
-        reason = "the run ended without a record of its result"
-        try:
-            trainable(carry(open_))
-        except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
-            if isinstance(error, SystemExit) and leaving.asked():
-                raise LeavingError(leaving.EXIT_STATUS) from error
-            reason = _one_line(error)
-            traceback.print_exc()
-        for one in open_:
-            if one.files.record(one.config.key) == before[one.config.key]:
-                fail(one, reason)
+        keys, files = [one.config.key for one in open_], open_[0].files
+        with files.at_work(keys, {one.config.teacher_run().key for one in open_ if one.config.distills}):
+            before = {key: files.record(key) for key in keys}
+            reason = "the run ended without a record of its result"
+            try:
+                trainable(carry(open_))
+            except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
+                if isinstance(error, SystemExit) and leaving.asked():
+                    raise LeavingError(leaving.EXIT_STATUS) from error
+                reason = _one_line(error)
+                traceback.print_exc()
+            files.look(keys)
+            for one in open_:
+                if files.record(one.config.key) == before[one.config.key]:
+                    fail(one, reason)
         tune.report({"over": len(open_)})  # Tune prints a line of its own about a trial that never reported
 
     def run(tune_config: dict[str, Any]) -> None:

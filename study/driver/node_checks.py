@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from study.driver.seeing_results import complaint
 from study.nouns.frozen import Frozen
+from study.nouns.study_in_store import scratch_of
 
 GIB = 2**30
 LEAST_DISK = 5 * GIB
@@ -42,16 +44,16 @@ class Asked(NamedTuple):
     Args:
         python: version of the driver's.
         pins: versions that may be there, by package.
-        results: folder of all results.
-        token: a file in it that was made by the driver.
+        results: folder of all results, or the URL below which they lie.
+        token: a file in it, or an object below it, that was made by the driver.
         data: root of a data set; None asks for none.
         probe: see `Probe`.
     """
 
     python: str
     pins: dict[str, list[str]]
-    results: Path
-    token: Path
+    results: Path | str
+    token: Path | str
     data: Path | None
     probe: Probe
 
@@ -74,7 +76,11 @@ def look(asked: Asked, gpus: int | None = None) -> Seen:
         told.append(
             ("operators", False, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}; run `make setup`")
         )
-    if not asked.token.exists():
+    if isinstance(asked.token, str):
+        wrong = complaint(asked.token)
+        told.append(("results", not wrong, wrong or f"{asked.results} can be read and written"))
+        told.append(_disk(scratch_of(str(asked.results))))
+    elif not asked.token.exists():
         told.append(("results", False, f"{asked.results} of the driver is not seen: it must lie on a shared disk"))
     else:
         left = asked.token.with_name(f".doctor-{socket.gethostname()}-{uuid4().hex}")
@@ -84,8 +90,7 @@ def look(asked: Asked, gpus: int | None = None) -> Seen:
         except OSError as error:
             told.append(("results", False, f"{asked.results} cannot be written ({error.strerror})"))
             left = None
-        free = shutil.disk_usage(asked.results).free
-        told.append(("disk", free >= LEAST_DISK, f"{free / GIB:.1f} GiB free{_at_least(free, LEAST_DISK)}"))
+        told.append(_disk(asked.token.parent))
     memory = _available()
     told.append(("memory", memory >= LEAST_MEMORY, f"{memory / GIB:.1f} GiB free{_at_least(memory, LEAST_MEMORY)}"))
     return Seen(told, left, time.time())
@@ -118,6 +123,13 @@ def _packages(pins: dict[str, list[str]]) -> Iterator[Told]:
             wrong.append(f"{name} is {here}, expected {' or '.join(pinned)}")
     said = "; ".join(wrong) + ": run `make setup`" if wrong else f"{len(pins)} of the versions that are pinned"
     yield "packages", not wrong, said
+
+
+def _disk(folder: Path) -> Told:
+    """Of a folder that may not be there yet."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    free = shutil.disk_usage(there).free
+    return "disk", free >= LEAST_DISK, f"{free / GIB:.1f} GiB free{_at_least(free, LEAST_DISK)}"
 
 
 def _available() -> int:

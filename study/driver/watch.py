@@ -1,4 +1,4 @@
-"""Keeping an eye on the nodes while runs run: do they all see the results, is any left that could hold a run?
+"""Keeping an eye on the nodes while runs run: can they all write results, is any left that could hold a run?
 
 Ray itself waits for ever for a node that will not come back, and counts a run as finished that wrote its record on a
 disk of its own. A node that joins later is asked before it has trained for long.
@@ -8,17 +8,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import ray
 from ray.exceptions import RayError, RpcError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.driver import cluster
+from study.driver.seeing_results import a_token, complaint
 from study.nouns.errors import ExitStatus, InputError
+from study.nouns.records import StudyFiles
 
 LOOK_S = 3.0
 GRACE_S = 15.0
@@ -37,11 +38,12 @@ class Watch:
     """Looks after the nodes of one study.
 
     Args:
-        token: a file beside the study's records that every node must see.
+        token: a file beside the study's records that every node must see; or an object of a store, by its URL, that
+            every node must be able to read.
         resources: what a run occupies; a node that holds less is not asked.
     """
 
-    def __init__(self, token: Path, resources: dict[str, float]) -> None:
+    def __init__(self, token: Path | str, resources: dict[str, float]) -> None:
         self.token, self.resources = token, resources
         self.asked: set[str] = set()
         self._next = 0.0
@@ -76,57 +78,46 @@ class Watch:
         give_up = time.monotonic() + ANSWER_S
         for node, question in zip(new, questions, strict=True):
             try:
-                complaint = ray.get(question, timeout=max(0.0, give_up - time.monotonic()))
+                wrong = ray.get(question, timeout=max(0.0, give_up - time.monotonic()))
             except RayError as error:
                 lines = str(error).strip().splitlines() or [f"no answer within {ANSWER_S:.0f} s"]
                 return f"the node {node.address} cannot start a run: {lines[-1].strip()}"
-            if complaint:
-                return f"the node {node.address} {complaint} {self.token.parent}: results must lie on a shared disk"
+            if wrong:
+                return f"the node {node.address} {wrong}"
             self.asked.add(node.name)
         return None
 
 
 @contextmanager
-def watching(folder: Path, resources: dict[str, float], say: Callable[[str], None]) -> Iterator[Watch]:
+def watching(files: StudyFiles, resources: dict[str, float], say: Callable[[str], None]) -> Iterator[Watch]:
     """Watch the nodes of the Ray that this process has joined, for as long as the block takes.
 
     Where Ray's state (its GCS) is gone, its calls do not return, so nothing in the block can notice; this process then
     says so and ends with exit status 3, before Ray ends it without a word.
 
     Args:
-        folder: of the study; must be seen under this path by every node that could hold a run.
+        files: of the study; every node that could hold a run must see its folder under the same path, or be able to
+            write into its store.
         resources: what one run occupies.
         say: where the last words go.
 
     Raises:
-        InputError: a node does not see the folder, or cannot start a process of this project.
+        InputError: a node cannot write results, or start a process of this project.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    token = folder / f".seen-{uuid4().hex}"
-    token.touch()
     ended = threading.Event()
-    watch = Watch(token, resources)
-    try:
+    with ExitStack() as lies:
+        watch = Watch(lies.enter_context(a_token(files.url or files.root)), resources)
+        lies.callback(ended.set)
         if blind := watch.blind():
             raise InputError(blind)
         threading.Thread(target=_listen, args=(ended, say), daemon=True).start()
         yield watch
-    finally:
-        ended.set()
-        token.unlink(missing_ok=True)
 
 
 def _on(node: cluster.Node) -> Any:
     """A question to one node. It takes no CPU, so that it is answered also beside runs that occupy all."""
     there = NodeAffinitySchedulingStrategy(node.name, soft=False)
-    return ray.remote(num_cpus=0, max_retries=0)(_complaint).options(scheduling_strategy=there)
-
-
-def _complaint(token: str) -> str:
-    """What is wrong with the folder of the token, as this machine sees it; empty where nothing is."""
-    if not os.path.exists(token):
-        return "does not see"
-    return "" if os.access(os.path.dirname(token), os.W_OK) else "cannot write into"
+    return ray.remote(num_cpus=0, max_retries=0)(complaint).options(scheduling_strategy=there)
 
 
 def _listen(ended: threading.Event, say: Callable[[str], None]) -> None:

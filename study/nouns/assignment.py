@@ -1,17 +1,19 @@
 """Runs as Ray Tune carries them to a trainable: whole, as JSON, with where their files lie and why they are made.
 
+Of results in an object store only the URL is carried: each machine finds a scratch folder of its own.
+
 What Tune schedules is a cohort: runs that train together. Fixed runs and suggestions of Optuna are carried alike: what
 a suggestion changes is laid into its run before.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from study.nouns.config import TrialConfig
 from study.nouns.overrides import validated
 from study.nouns.promised import Role
 from study.nouns.records import StudyFiles
+from study.nouns.study_in_store import files_at
 
 
 class Bar(NamedTuple):
@@ -47,7 +49,7 @@ def carry(assigned: Iterable[Assignment]) -> dict[str, Any]:
         "runs": [
             {
                 "trial": config.model_dump(mode="json"),
-                "results": str(files.results),
+                "results": files.url or str(files.results),
                 "study": files.study,
                 "label": label,
                 "role": role,
@@ -69,6 +71,6 @@ def compose(tune_config: Mapping[str, Any]) -> list[Assignment]:
 
 
 def _read(run: Mapping[str, Any]) -> Assignment:
-    files = StudyFiles(Path(run["results"]), run["study"])
+    files = files_at(run["results"], run["study"])
     bars = tuple(Bar(*bar) for bar in run["bars"])
     return Assignment(validated(TrialConfig, run["trial"]), files, run["label"], run["role"], run["varied"], bars)

@@ -16,8 +16,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from study.nouns.holders import Holder, signed_by
@@ -169,8 +169,21 @@ def taken(lease: Lease) -> Iterator[bool]:
             lease.release()
 
 
-def fence(folder: Path) -> int:
+@contextmanager
+def all_taken(leases: Iterable[Lease]) -> Iterator[bool]:
+    """Whether this process holds all of them, for as long as the block takes; else it holds none."""
+    with ExitStack() as held:
+        mine = all(held.enter_context(taken(one)) for one in leases)
+        if not mine:
+            held.close()
+        yield mine
+
+
+def fence(folder: Path | str) -> int:
     """Make sure that this process may write in a folder, when the new file lies there and is to be renamed.
+
+    Args:
+        folder: or the name of the place of another lease.
 
     Returns:
         The number under which it holds the folder; 0 where it holds no lease of it, and nothing was asked.
@@ -182,6 +195,11 @@ def fence(folder: Path) -> int:
         return 0
     lease.check()
     return lease.number
+
+
+def number_of(folder: Path | str) -> int:
+    """Under which number this process holds a folder, as far as it knows by itself; 0: it holds none."""
+    return _HELD[folder].number if folder in _HELD else 0
 
 
 def is_lost(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What is kept of a run: one JSON file per run, and the only place that knows where a study's files lie.
+"""Where the files of a study lie, and of its runs: the only place that knows, and that writes what is kept of them.
 
     results/runs/<key>/  record.json  detector.pth  detector.py  train.log  inspection.*  retried/  unreadable/
     results/<study>/     study.json  plan.json  spent.json  optuna.journal  importances.json  tune/  report/
@@ -7,86 +7,33 @@
 Runs lie beside the studies, because several may ask for the same one: it is trained once for all of them. Which runs
 are a study's, and what it calls them, says its plan.
 
-A record is the contract between training and analysis: it needs no torch and no Ray to be read, and is written by an
-atomic rename, whole or not at all, by the process that holds the run (study/nouns/leases.py).
+A record (study/nouns/run_record.py) is written by an atomic rename, whole or not at all, by the process that holds the
+run (study/nouns/leases.py). Results that lie in an object store have the same files: study/nouns/study_in_store.py.
 """
 
 import errno
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.fenced import put, put_record
-from study.nouns.frozen import Frozen
 from study.nouns.json_files import read_json, write_json
+from study.nouns.lease_places import Place
 from study.nouns.leases import fence
-from study.nouns.metrics import Metric
-from study.nouns.parameters import Called
-from study.nouns.promised import Plan, PlannedRun, Role
+from study.nouns.promised import Plan, PlannedRun
+from study.nouns.promised import Role as Role
+from study.nouns.run_record import EpochRecord as EpochRecord
+from study.nouns.run_record import RunRecord, Status, first_of
+from study.nouns.run_record import read_record as read_record
 from study.nouns.spec import StudySpec, refused_name
 
-SCHEMA_VERSION = 1
 RESERVED_BYTES = 2**18
-LATEST = "latest.pth"
-Status = Literal["finished", "failed", "pruned"]
-"""Pruned: a run that tried values was behind others and ended before its last epoch; its metrics are from there."""
-
-
-class EpochRecord(Frozen):
-    """One epoch of training: the mean of every loss term, the metrics where it was validated, and its duration.
-
-    `seconds` is what it would take alone; `shared_seconds` is the same with what was done once for several runs
-    (loading batches, the teacher's pass) divided among them. `step_seconds` is the median duration of a step of the
-    student, without loading its batch and without its teacher.
-    """
-
-    epoch: int
-    losses: dict[str, float]
-    metrics: dict[str, float] = {}
-    seconds: float
-    shared_seconds: float | None = None
-    step_seconds: float | None = None
-
-
-class RunRecord(Frozen):
-    """Everything that is known of one run.
-
-    `metrics` holds what the data set's evaluator gives, under the names that it declares.
-    `study`, `label` and `role` say why it was made: a tuning run carries its row's plain label. Another study may call
-    it otherwise (`StudyFiles.named`).
-    `declared` says what each metric is, `called` how people call the values of the config (by dotted key).
-    `facts` holds numbers about the run itself (steps, parameters, teacher's metrics under `teacher/...`).
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    key: str
-    study: str
-    label: str = ""
-    role: Role = "row"
-    config: TrialConfig
-    status: Status
-    error: str | None = None
-    diverged: bool = Field(False, description="it failed because its loss was not finite: by itself, not by a machine")
-    metrics: dict[str, float] = {}
-    declared: tuple[Metric, ...] = ()
-    called: dict[str, Called] = {}
-    epochs: tuple[EpochRecord, ...] = ()
-    teacher_key: str | None = None
-    facts: dict[str, float] = {}
-    seconds: float = 0.0
-    peak_memory_mb: float = 0.0
-    host: str = ""
-    device: str = ""
-    started: str = ""
-    commit: str = ""
-    versions: dict[str, str] = {}
-    lease: int = Field(0, description="the number under which its process held the run; 0: it held none")
+LATEST, DETECTOR = "latest.pth", "detector.pth"
 
 
 class StudyFiles:
@@ -99,6 +46,11 @@ class StudyFiles:
     Raises:
         InputError: the study's name leaves that folder, or is that of a folder with another use.
     """
+
+    url: str | None = None
+    """Of the object store in which the results lie, and of which the folder holds what this machine needs."""
+    look_s = 1.0
+    """How often a process looks whether another has come to the end of a run."""
 
     def __init__(self, results: Path, study: str) -> None:
         if complaint := refused_name(study):
@@ -117,7 +69,7 @@ class StudyFiles:
         self.data = self.results / "data"
         self.runs = self.results / "runs"
         self._reserve = self.runs / ".reserve"
-        self._statuses: dict[str, tuple[int, Status | None]] = {}
+        self._statuses: dict[str, tuple[tuple[int, int], Status | None]] = {}
 
     def run(self, key: str) -> Path:
         """Working folder of a run: its record, checkpoints, the exported detector, its log."""
@@ -125,7 +77,7 @@ class StudyFiles:
 
     def checkpoint(self, key: str) -> Path:
         """The trained detector of a finished run, a plain mmdet3d checkpoint."""
-        return self.run(key) / "detector.pth"
+        return self.run(key) / DETECTOR
 
     def latest(self, key: str) -> Path:
         """The checkpoint that a run on its way continues from."""
@@ -158,14 +110,57 @@ class StudyFiles:
     def status(self, key: str) -> Status | None:
         """How a run that is over has ended; None for one that has to run. Reads each record once: there are many."""
         try:
-            written = self.record_json(key).stat().st_mtime_ns
+            seen = self.record_json(key).stat()
         except FileNotFoundError:
             return None
-        if self._statuses.get(key, (0, None))[0] != written:
+        written = seen.st_mtime_ns, seen.st_ino
+        if self._statuses.get(key, (None, None))[0] != written:
             record = self.record(key)
             self._statuses[key] = (written, record.status if record else None)
         status = self._statuses[key][1]
-        return None if status == "finished" and not self.checkpoint(key).exists() else status
+        return None if status == "finished" and not self.has(key, DETECTOR) else status
+
+    def has(self, key: str, name: str) -> bool:
+        """Whether a file of a run is kept, here or where the results lie."""
+        return (self.run(key) / name).exists()
+
+    def fetch(self, keys: Iterable[str]) -> None:
+        """Have here what people read of runs: logs, inspections, records that were set aside.
+
+        Raises:
+            OSError: where the results lie gives no answer.
+        """
+
+    def look(self, keys: Iterable[str] | None = None) -> None:
+        """Make sure that what others have written of runs by now is seen here; of all runs, where none are named.
+
+        Raises:
+            OSError: where they are written gives no answer.
+        """
+        for key in keys or ():
+            with suppress(FileNotFoundError):
+                os.listdir(self.run(key))  # a network disk then asks its server what is new
+
+    def versions(self, key: str) -> tuple[int | str, ...]:
+        """What changes with every checkpoint of a run, and with its record; 0 where there is none."""
+        found = [0, 0]
+        for place, path in enumerate((self.latest(key), self.record_json(key))):
+            with suppress(FileNotFoundError):
+                found[place] = path.stat().st_mtime_ns
+        return tuple(found)
+
+    def lease_places(self, key: str | None = None) -> tuple[Path | Place, ...]:
+        """Where the leases of a run lie, or those of the study: who holds it holds all of them. What counts is last."""
+        return (self.root if key is None else self.run(key),)
+
+    @contextmanager
+    def at_work(self, keys: Sequence[str], teachers: Iterable[str]) -> Iterator[None]:
+        """Inside, this process trains runs that it holds; what they have so far, and their teachers, lie here."""
+        yield
+
+    def ask_to_stop(self) -> None:
+        """Have the driver of the study end after the epochs under way."""
+        self.stop.touch()
 
     def reserve(self) -> None:
         """Set room aside for records, so that a run that fills the disk can still say so."""
@@ -254,7 +249,7 @@ class StudyFiles:
         try:
             return StudySpec.model_validate(read_json(self.study_json))
         except ValidationError as error:
-            raise InputError(f"{self.study_json}: not a study: {_first(error)}") from None
+            raise InputError(f"{self.study_json}: not a study: {first_of(error)}") from None
 
     def write_plan(self, plan: Plan) -> None:
         """Keep everything that the study has promised."""
@@ -271,30 +266,4 @@ class StudyFiles:
         try:
             return Plan.model_validate(read_json(self.plan_json))
         except ValidationError as error:
-            raise InputError(f"{self.plan_json}: not a plan: {_first(error)}") from None
-
-
-def read_record(path: Path) -> RunRecord:
-    """Read one record.
-
-    Raises:
-        InputError: the file is not JSON, not a record, or written by a newer version.
-    """
-    try:
-        record = RunRecord.model_validate_json(path.read_bytes())  # twice as fast as by way of Python's own objects
-    except ValidationError as error:
-        content = read_json(path)
-        _check_version(path, content.get("schema_version") if isinstance(content, dict) else None)
-        raise InputError(f"{path}: not a run record: {_first(error)}") from None
-    _check_version(path, record.schema_version)
-    return record
-
-
-def _check_version(path: Path, version: Any) -> None:
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(f"{path}: record of schema version {version}; this version reads up to {SCHEMA_VERSION}")
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+            raise InputError(f"{self.plan_json}: not a plan: {first_of(error)}") from None

@@ -15,7 +15,7 @@ from study.nouns.claims import Claim, leveled
 from study.nouns.config import TrialConfig
 from study.nouns.frozen import Frozen
 from study.nouns.promised import PlannedRun
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.records import DETECTOR, RunRecord, StudyFiles
 from study.nouns.sizes import size_of
 from study.planning.offered import Parameters
 from study.planning.same_study import check
@@ -86,7 +86,7 @@ class Measured:
         self.devices: dict[str, set[str]] = {}
         for path in sorted(files.runs.glob("*/record.json")):
             record = files.record(path.parent.name)  # read once: there are many
-            if record is not None and record.status == "finished" and files.checkpoint(record.key).exists():
+            if record is not None and record.status == "finished" and files.has(record.key, DETECTOR):
                 self._add(record, files)
 
     def _add(self, record: RunRecord, files: StudyFiles) -> None:

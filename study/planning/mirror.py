@@ -6,6 +6,9 @@ on from: the last seconds are missing, and runs go on from the newest checkpoint
 
 One driver at a time mirrors a study, by a lease in the store, and asks for it before it writes. A run that another
 study has recorded in the store meanwhile stays there as that one recorded it.
+
+Where all results lie in the store (study/nouns/study_in_store.py), workers put their runs themselves: of these the
+driver only looks what is new.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +18,11 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TypeVar
 
+from study.nouns.errors import InputError
 from study.nouns.leases import Lease, LeaseLostError
+from study.nouns.object_store import AT_ONCE, Prefix, Seen, Store
 from study.nouns.records import StudyFiles
-from study.planning.object_store import AT_ONCE, Prefix, Store
+from study.nouns.study_in_store import StudyInStore, files_at
 from study.planning.same_study import hold
 
 PUSH_S = 10.0
@@ -39,6 +44,8 @@ class Mirror:
     def __init__(self, files: StudyFiles, store: Store) -> None:
         self.files, self.store = files, store
         self.lease = Lease(Prefix(store, files.study))
+        self.stop = f"{files.study}/{files.stop.name}"
+        """Where `run_study.py stop` leaves its word, for a study whose results lie in the store."""
         self._last = files.root / ".mirrored"
         self._copied: dict[str, Version] = {}
         """What both sides have, and the file here that it is."""
@@ -56,11 +63,16 @@ class Mirror:
         """
         mine = self._last.exists() and self._last.read_text() == f"{self.store.url} {self.lease.number - 1}"
         of_study = {f"{self.files.study}/{name}" for name in OF_STUDY}
-        there = self.store.sizes(self.files.study)
-        count = self._fetch({name: size for name, size in there.items() if name in of_study}, mine)
-        keys, there = set(self._keys()), self.store.sizes("runs")
+        there = self.store.seen(self.files.study)
+        count = self._fetch({name: seen for name, seen in there.items() if name in of_study}, mine)
+        if self.files.url is not None:
+            for name in () if mine else of_study - there.keys():
+                (self.files.results / name).unlink(missing_ok=True)
+            self.files.look()
+            return count
+        keys, there = set(self._keys()), self.store.seen("runs")
         self._recorded = {key for key in keys if f"runs/{key}/{RECORD}" in there}
-        return count + self._fetch({name: size for name, size in there.items() if _run_of(name) in keys}, mine)
+        return count + self._fetch({name: seen for name, seen in there.items() if _run_of(name) in keys}, mine)
 
     def push(self) -> int:
         """Put what is new here into the store, and remove there what is gone here; returns how many files.
@@ -87,6 +99,17 @@ class Mirror:
         self._last.write_text(f"{self.store.url} {self.lease.number}")
         return len(mine)
 
+    def look(self) -> None:
+        """Where workers put their runs themselves: see what is new of them, and whether the study is to stop.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        if self.files.url is not None:
+            self.files.look()
+            if self.store.read(self.stop) is not None:
+                self.files.stop.touch()
+
     def _put(self, name: str, path: Path, version: Version) -> None:
         with suppress(FileNotFoundError):  # it was removed while this went on
             self.store.upload(path, name)
@@ -99,26 +122,62 @@ class Mirror:
         there = _at_once(lambda key: self.store.read(f"runs/{key}/{RECORD}") is not None, unknown)
         return {key for key, is_there in zip(unknown, there, strict=True) if is_there}
 
-    def _fetch(self, there: dict[str, int], mine: bool) -> int:
+    def _fetch(self, there: dict[str, Seen], mine: bool) -> int:
         """Fetch those that are not here, or older here; what is the same on both sides is not put again."""
         paths = {name: self.files.results / name for name in there}
         same = {
             name
             for name, path in paths.items()
-            if (version := _version(path)) and version[1] == there[name] and path.suffix not in (".json", ".journal")
+            if (version := _version(path))
+            and version[1] == there[name].size
+            and path.suffix not in (".json", ".journal")
         }
         wanted = [name for name, path in paths.items() if not path.exists() or not (mine or name in same)]
         for part in _records_last(wanted):
-            self.store.download({name: paths[name] for name in part})
+            self.store.download({name: paths[name] for name in part}, there)
         self._copied |= {name: version for name in {*wanted, *same} if (version := _version(paths[name]))}
         return len(wanted)
 
     def _keys(self) -> list[str]:
-        """The runs of the plan, which is read again when it has changed."""
+        """The runs of the plan, which is read again when it has changed; none that workers put themselves."""
+        if self.files.url is not None:
+            return []
         version = _version(self.files.plan_json)
         if version != self._plan[0]:
             self._plan = (version, sorted({run.config.key for run in self.files.read_plan().runs}))
         return self._plan[1]
+
+
+def readable(files: StudyFiles, reports: bool = False) -> StudyFiles:
+    """Files of a study that can be read as they are now: of one in a store, as fetched into a folder of their own.
+
+    Args:
+        files: of the study.
+        reports: also logs, inspections and records that were set aside, of the runs of its plan.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    if files.url is None:
+        return files
+    found = StudyInStore(files.url, files.study, "read")
+    Mirror(found, found.kept.store).pull()
+    if reports:
+        found.fetch({run.config.key for run in found.read_plan().runs})
+    return found
+
+
+def as_it_is_now(folder: Path | str, reports: bool = False) -> StudyFiles:
+    """The files of the study of a folder, or of its address in a store (see `readable`).
+
+    Raises:
+        InputError: the address is none.
+        OSError: the store does not answer.
+    """
+    if isinstance(folder, Path):
+        return StudyFiles(folder.absolute().parent, folder.absolute().name)
+    above, _, study = folder.rstrip("/").rpartition("/")
+    return readable(files_at(above, study), reports)
 
 
 @contextmanager
@@ -130,13 +189,16 @@ def mirrored(files: StudyFiles, url: str | None, say: Callable[[str], None]) -> 
 
     Args:
         files: of the study.
-        url: of the store; None: the study lies on a disk alone.
+        url: of the store that keeps a copy; None: the study lies on a disk alone, or all its results in a store.
         say: where lines go.
 
     Raises:
         InputError: the store cannot be used, or another process mirrors the study there.
         OSError: the store does not answer.
     """
+    if url and files.url:
+        raise InputError(f"--mirror {url}: the results lie in a store already ({files.url}); leave it out")
+    url = url or files.url
     if url is None:
         yield
         return
@@ -144,7 +206,12 @@ def mirrored(files: StudyFiles, url: str | None, say: Callable[[str], None]) -> 
     hold(mirror.lease, f"{url}/{files.study}", say)
     over = Event()
     try:
-        say(f"{mirror.pull()} files fetched from {url}")
+        count = mirror.pull()
+        if files.url:
+            mirror.store.remove([mirror.stop])  # what stopped an earlier launch does not stop this one
+            say(f"results lie in {url}, and what this machine needs of them in {files.results}")
+        else:
+            say(f"{count} files fetched from {url}")
         thread = Thread(target=_pushing, args=(mirror, over, say), daemon=True)
         thread.start()
         try:
@@ -162,6 +229,7 @@ def _pushing(mirror: Mirror, over: Event, say: Callable[[str], None]) -> None:
     while not over.wait(PUSH_S):
         try:
             mirror.push()
+            mirror.look()
             told = ""
         except LeaseLostError as error:
             say(f"{error.filename}: {error.strerror}; this study ends here")

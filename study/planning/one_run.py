@@ -6,7 +6,7 @@ from typing import NamedTuple
 from study.nouns.config import TrialConfig
 from study.nouns.errors import InputError
 from study.nouns.promised import PlannedRun
-from study.nouns.records import RunRecord, StudyFiles
+from study.nouns.records import DETECTOR, LATEST, RunRecord, StudyFiles
 from study.planning.trained_once import is_held
 
 MOST_NAMED = 8
@@ -73,15 +73,15 @@ def _hint(studies: Sequence[StudyFiles], name: str) -> str:
 
 
 def _state(key: str, files: StudyFiles, record: RunRecord | None) -> str:
-    if is_held(files.run(key)):
+    if is_held(files.lease_places(key)[-1]):
         return "under way: a process trains it now"
-    if record is not None and record.status == "finished" and not files.checkpoint(key).exists():
+    if record is not None and record.status == "finished" and not files.has(key, DETECTOR):
         return "finished, but its detector is lost: a launch trains it again"
     if record is not None:
         return record.status
     if files.record_json(key).exists():
         return "its record cannot be read: a launch sets it aside and runs it again"
-    if files.latest(key).exists():
+    if files.has(key, LATEST):
         return "begun and not under way: a launch goes on from its checkpoint"
     if files.run(key).exists():
         return "begun and not under way, without a whole epoch"

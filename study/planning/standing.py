@@ -142,7 +142,7 @@ def duration(seconds: float) -> str:
 
 def driver_of(files: StudyFiles) -> Driver:
     """Whether a driver runs the study now. One on another machine is given time for a sign of life."""
-    lease = Lease(files.root)
+    lease = Lease(files.lease_places()[-1])
     if (holder := lease.holder()) is None:
         return Driver(alive=False)
     alive = holder.runs

@@ -1,20 +1,18 @@
 """A run is trained by one process at a time, whatever studies ask for it; who comes second is answered by its record.
 
-What tells them apart is a lease of the run's folder (study/nouns/leases.py). A process that waits holds nothing, so no
-two wait for each other.
+What tells them apart is a lease of the run's folder (study/nouns/leases.py), and one in the store where results lie in
+one. A process that waits holds nothing, so no two wait for each other.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from study.nouns.assignment import Assignment
-from study.nouns.leases import Lease, taken
+from study.nouns.lease_places import Place
+from study.nouns.leases import Lease, all_taken, taken
 from study.nouns.records import RunRecord
-
-LOOK_S = 1.0
-"""How often a process looks whether another has come to the end of a run."""
 
 
 def train_once(
@@ -33,11 +31,13 @@ def train_once(
         wait: is told once of each that another process trains.
         answer: is told of each that was over, with its record.
     """
-    left, waits = list(assigned), set[str]()
-    leases = {one.config.key: Lease(one.files.run(one.config.key)) for one in assigned}
+    left, waits, files = list(assigned), set[str](), assigned[0].files
+    leases = {one.config.key: [*map(Lease, one.files.lease_places(one.config.key))] for one in assigned}
     while left:
+        files.look(one.config.key for one in left)  # where a store is away, this waits for it
         with ExitStack() as held_:
-            mine = [one for one in left if held_.enter_context(taken(leases[one.config.key]))]
+            mine = [one for one in left if held_.enter_context(all_taken(leases[one.config.key]))]
+            files.look(one.config.key for one in left)
             over = {one.config.key: record for one in left if (record := one.files.ended(one.config.key)) is not None}
             done = {*over, *(one.config.key for one in mine)}
             for one in left:
@@ -48,9 +48,9 @@ def train_once(
                     wait(one)
             if open_ := [one for one in mine if one.config.key not in over]:
                 train(open_)
-        left = [one for one in left if one.config.key not in done or leases[one.config.key].lost]
+        left = [one for one in left if one.config.key not in done or _lost(leases[one.config.key])]
         if left and not open_:
-            time.sleep(LOOK_S)
+            time.sleep(files.look_s)
 
 
 def held(folder: Path) -> AbstractContextManager[bool]:
@@ -58,6 +58,10 @@ def held(folder: Path) -> AbstractContextManager[bool]:
     return taken(Lease(folder))
 
 
-def is_held(folder: Path) -> bool:
+def is_held(folder: Path | Place) -> bool:
     """Whether some process holds the run of a folder now, as far as one look can tell. Nothing is written."""
     return not Lease(folder).is_free()
+
+
+def _lost(leases: Iterable[Lease]) -> bool:
+    return any(one.lost for one in leases)

@@ -24,9 +24,9 @@ from s3_server import environment_of, new_bucket
 from toy_driver import Driver
 from toy_study import DECLARED, METRIC, curve_to
 
+from study.nouns.object_store import Store
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.mirror import Mirror
-from study.planning.object_store import Store
 
 SEEDS = 20
 

@@ -11,8 +11,24 @@ from pathlib import Path
 import pytest
 import toy_study
 from ray import cloudpickle
+from s3_server import new_bucket, served
 
 cloudpickle.register_pickle_by_value(toy_study)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[dict[str, str]]:
+    """What a client's environment says of a real S3 server."""
+    with served() as environment:
+        yield environment
+
+
+@pytest.fixture
+def url(server, monkeypatch) -> str:
+    """The URL of a place in an empty bucket, which this process and those that it starts can use."""
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
+    return new_bucket(server)
 
 
 @pytest.fixture(scope="session")

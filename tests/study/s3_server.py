@@ -23,6 +23,26 @@ def served() -> Iterator[dict[str, str]]:
         server.stop()
 
 
+class Switched:
+    """A server of its own that can be switched off, and on again with all that it had."""
+
+    def __init__(self) -> None:
+        self.host, self.port = "127.0.0.1", 0
+        self.on()
+        self.host, self.port = self._server.get_host_and_port()
+        self.environment = environment_of(self.host, self.port)
+
+    def on(self) -> None:
+        """Serve."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._server = ThreadedMotoServer(ip_address=self.host, port=self.port, verbose=False)
+        self._server.start()
+
+    def off(self) -> None:
+        """Refuse every connection."""
+        self._server.stop()
+
+
 def environment_of(host: str, port: int) -> dict[str, str]:
     """How clients find a server, and what they say who they are."""
     return {

@@ -1,5 +1,6 @@
 """Several nodes of one Ray on this machine, as `ray.cluster_utils.Cluster` makes them, in a process of their own.
 
+Where `PDSTUDY_SCRATCH` is set each node has a folder of its own below it, as machines have disks of their own.
 As a script it starts them, says the address and the process of each node, and ends them when its input ends: how Ray
 asks for its token is settled once for a process, so no process that has already used Ray can start them.
 """
@@ -16,6 +17,7 @@ from typing import NamedTuple
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
 """Nodes and driver of one cluster agree on it, whatever an earlier Ray of this machine has left."""
 JOINS_S = 180
+SCRATCH = "PDSTUDY_SCRATCH"
 SMALL = {"object_store_memory": 100_000_000}
 
 
@@ -59,10 +61,11 @@ def main() -> None:
     count, gpus = map(int, sys.argv[1:])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **SMALL})
     # Addresses of their own: a driver joins by any node of its own address, and must not die with one of these.
-    nodes = [
-        cluster.add_node(wait=False, node_ip_address=f"127.0.0.{2 + place}", num_cpus=1, num_gpus=gpus, **SMALL)
-        for place in range(count)
-    ]
+    nodes = []
+    for place in range(count):
+        own = {SCRATCH: f"{os.environ[SCRATCH]}/node {place}"} if SCRATCH in os.environ else {}
+        where = {"node_ip_address": f"127.0.0.{2 + place}", "env_vars": own}
+        nodes.append(cluster.add_node(wait=False, num_cpus=1, num_gpus=gpus, **where, **SMALL))
     cluster.wait_for_nodes(timeout=JOINS_S)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what runs on a node ends with it only once that is reaped
     print(cluster.address, *(node.all_processes["raylet"][0].process.pid for node in nodes), flush=True)

@@ -27,6 +27,8 @@ from study.nouns.overrides import override
 from study.nouns.parameters import Called, Range
 from study.nouns.records import EpochRecord, Role, RunRecord, StudyFiles
 from study.nouns.spec import StudySpec
+from study.nouns.study_in_store import files_at
+from study.planning.mirror import mirrored
 from study.planning.offered import Offered
 from study.planning.study_state import Outcome
 
@@ -108,7 +110,7 @@ def train_one(assigned: Assignment) -> None:
                 time.sleep(0.1)
                 look(epoch, files, config.key)
             (folder / "epochs.log").open("a").write(f"{epoch}\n")
-            checkpoint.write_text(str(epoch + 1))
+            keep(checkpoint, str(epoch + 1))
             if wants.get("kill") and (epoch == 0 or (wants["kill"] == "every" and epoch + 1 < epochs)):
                 os.kill(os.getpid(), signal.SIGKILL)
             if epoch + 1 < epochs:
@@ -142,8 +144,15 @@ def look(epoch: int, files: StudyFiles, key: str) -> None:
     """Leave where this process is to end; `left` says in the middle of which epochs."""
     if leaving.asked():
         (files.run(key) / "left").open("a").write(f"{epoch}\n")
-        files.latest(key).write_text(str(epoch))
+        keep(files.latest(key), str(epoch))
         leaving.leave()
+
+
+def keep(checkpoint: Path, text: str) -> None:
+    """Put a checkpoint in the place of the last one."""
+    partial = checkpoint.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(checkpoint)
 
 
 def write(files: StudyFiles, config: TrialConfig, label: str, role: Role, **rest: Any) -> None:
@@ -178,9 +187,11 @@ def toy(**changes: Any) -> StudySpec:
     return override(StudySpec.model_validate({**content, **changes}), alone)
 
 
-def run(spec: StudySpec, results: Path, address: str = "local", **options: Any) -> Outcome:
-    """Launch the toy study; `options` are `launch`'s resume, force and say."""
-    return launch(spec, offered=OFFERED, files=StudyFiles(results, spec.name), address=address, **options)
+def run(spec: StudySpec, results: Path | str, address: str = "local", **options: Any) -> Outcome:
+    """Launch the toy study in a folder or in a store; `options` are `launch`'s resume, force and say."""
+    files = files_at(results, spec.name)
+    with mirrored(files, None, options.get("say", print)):
+        return launch(spec, offered=OFFERED, files=files, address=address, **options)
 
 
 def claiming() -> StudySpec:

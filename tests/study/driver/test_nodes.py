@@ -119,7 +119,6 @@ def test_a_node_that_joins_later_and_does_not_see_the_results_ends_the_study(res
 DRIVER = """
 import os
 import sys
-from pathlib import Path
 from study.driver import watch
 from study.nouns.spec import StudySpec
 import toy_study
@@ -127,12 +126,12 @@ from ray import cloudpickle
 watch.SILENCE_S = float(os.environ.get("SILENCE_S", watch.SILENCE_S))
 cloudpickle.register_pickle_by_value(toy_study)
 sys.stdout.reconfigure(line_buffering=True)
-toy_study.run(StudySpec.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="--resume" in sys.argv)
+toy_study.run(StudySpec.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3], resume="--resume" in sys.argv)
 """
 
 
 @contextmanager
-def launched(spec: StudySpec, results: Path, address: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+def launched(spec: StudySpec, results: Path | str, address: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A driver as a process of its own, whose processes carry the results' path in their environment."""
     command = [sys.executable, "-c", DRIVER, spec.model_dump_json(), str(results), address, *options]
     environment = {**os.environ, **TOKEN, "PYTHONPATH": os.pathsep.join(sys.path), "STUDY_OF_THIS_TEST": str(results)}

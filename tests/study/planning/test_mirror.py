@@ -5,27 +5,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from other_processes import REPOSITORY
-from s3_server import new_bucket, served
 from toy_driver import Driver, taught
 
 from study.nouns import leases
 from study.nouns.errors import InputError
 from study.nouns.leases import Lease, LeaseLostError
+from study.nouns.object_store import Prefix, Store
 from study.nouns.records import StudyFiles
 from study.planning import mirror as mirror_file
 from study.planning.mirror import Mirror, mirrored
-from study.planning.object_store import Prefix, Store
 
 HOLDS = """
 import sys
 from study.nouns import leases
 from study.nouns.leases import Lease
-from study.planning.object_store import Prefix, Store
+from study.nouns.object_store import Prefix, Store
 
 leases.BEAT_S, leases.EXPIRY_S = 0.2, 1.5
 lease = Lease(Prefix(Store(sys.argv[1]), "toy"))
@@ -37,19 +35,6 @@ for _ in sys.stdin:
     except OSError as error:
         print(error.strerror, flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[dict[str, str]]:
-    with served() as environment:
-        yield environment
-
-
-@pytest.fixture
-def url(server, monkeypatch) -> str:
-    for name, value in server.items():
-        monkeypatch.setenv(name, value)
-    return new_bucket(server)
 
 
 def quiet(line: str) -> None:
@@ -230,6 +215,6 @@ def test_what_is_no_store_is_refused_in_words(bad, words):
 
 def test_a_store_that_nobody_serves_is_said_not_to_answer(url, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("study.planning.object_store.PATIENCE_S", 2)
+    monkeypatch.setattr("study.nouns.object_store.PATIENCE_S", 2)
     with pytest.raises(OSError, match="the store does not answer"):
         Store(url).sizes()

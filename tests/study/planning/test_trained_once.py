@@ -23,7 +23,7 @@ from study.planning.plan import expand
 
 @pytest.fixture
 def assigned(tmp_path, monkeypatch) -> list[Assignment]:
-    monkeypatch.setattr(trained_once, "LOOK_S", 0.05)
+    monkeypatch.setattr(StudyFiles, "look_s", 0.05)
     return [assign(run, StudyFiles(tmp_path, "toy")) for run in expand(toy(), resolve)[:2]]
 
 

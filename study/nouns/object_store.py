@@ -5,11 +5,12 @@ reads them. A store puts an object as a whole: readers see the old one or the ne
 """
 
 import errno
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from study.nouns.errors import InputError
@@ -19,6 +20,36 @@ AT_ONCE = 32
 """Requests on their way: a store answers each in a hundredth of a second, and thousands a second."""
 PATIENCE_S = 30
 """How long a request is tried again."""
+MOST_BETWEEN_S = 5
+"""Between two tries, at most."""
+
+
+class StoreAwayError(OSError):
+    """The store gives no answer, or none but that it does not do what it is asked."""
+
+
+class Seen(NamedTuple):
+    """An object as the store lists it."""
+
+    size: int
+    seconds: int
+    """When it was put, by the store's clock."""
+    tag: str
+    """Of its content."""
+
+    @property
+    def stamp(self) -> int:
+        """In nanoseconds, the time of a file that holds what the object holds: no file that is written has whole
+        seconds."""
+        return self.seconds * 10**9
+
+    def is_in(self, path: Path) -> bool:
+        """Whether a file was stamped as one that holds what the object holds."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (self.size, self.stamp)
 
 
 class Store:
@@ -41,7 +72,11 @@ class Store:
         self.url, self._api = url, obstore
         self._exists, self._missing, self._error = AlreadyExistsError, NotFoundError, BaseError
         try:
-            patience: Any = {"retry_timeout": timedelta(seconds=PATIENCE_S), "max_retries": 10}
+            patience: Any = {
+                "retry_timeout": timedelta(seconds=PATIENCE_S),
+                "max_retries": 1000,  # time is what ends it
+                "backoff": {"max_backoff": timedelta(seconds=MOST_BETWEEN_S)},
+            }
             self._store: Any = from_url(url, retry_config=patience)
         except (BaseError, ValueError) as error:
             raise InputError(f"{url}: expected s3://, gs:// or az:// with a bucket: {_line(error)}") from None
@@ -52,8 +87,16 @@ class Store:
         Raises:
             OSError: the store does not answer.
         """
+        return {name: seen.size for name, seen in self.seen(below).items()}
+
+    def seen(self, below: str = "") -> dict[str, Seen]:
+        """Every object whose name is below one, a thousand names to a request.
+
+        Raises:
+            OSError: the store does not answer.
+        """
         found = self._asked(lambda: [part for parts in self._api.list(self._store, below or None) for part in parts])
-        return {one["path"]: one["size"] for one in found}
+        return {one["path"]: _seen(one) for one in found}
 
     def read(self, name: str) -> bytes | None:
         """What an object holds; None where there is none.
@@ -104,22 +147,39 @@ class Store:
         with path.open("rb") as file:  # whoever replaces it meanwhile, this one is read to its end
             self._asked(lambda: self._api.put(self._store, name, file))
 
-    def download(self, files: dict[str, Path]) -> None:
+    def upload_stamped(self, path: Path, name: str) -> Seen:
+        """Put a file, and stamp it as one that holds what the object holds (`Seen.is_in`).
+
+        Raises:
+            OSError: the file cannot be read, or the store does not take it.
+        """
+        with path.open("rb") as file:
+            self._asked(lambda: self._api.put(self._store, name, file))
+            seen = _seen(self._asked(lambda: self._api.head(self._store, name)))
+            os.utime(file.fileno(), ns=(seen.stamp, seen.stamp))  # of the file that was read, whoever replaced it
+        return seen
+
+    def download(self, files: dict[str, Path], seen: Mapping[str, Seen] | None = None) -> None:
         """Write objects, by name, to files that are whole or not there; folders are made.
+
+        Args:
+            files: where each goes.
+            seen: the objects as they were listed; their files are stamped so.
 
         Raises:
             OSError: one is gone, a file cannot be written, or the store does not answer.
         """
         with ThreadPoolExecutor(AT_ONCE) as several:
-            list(several.map(self._download, files, files.values()))
+            list(several.map(lambda name: self._download(name, files[name], (seen or {}).get(name)), files))
 
-    def _download(self, name: str, path: Path) -> None:
+    def _download(self, name: str, path: Path, seen: Seen | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
         try:
             with partial.open("wb") as file:
-                for part in self._asked(lambda: self._api.get(self._store, name)).stream():
-                    file.write(part)
+                self._asked(lambda: [file.write(part) for part in self._api.get(self._store, name).stream()])
+            if seen is not None:
+                os.utime(partial, ns=(seen.stamp, seen.stamp))
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -133,7 +193,7 @@ class Store:
         except self._missing as error:
             raise FileNotFoundError(_line(error)) from None
         except self._error as error:
-            raise OSError(errno.EIO, f"the store does not answer: {_line(error)}", self.url) from None
+            raise StoreAwayError(errno.EIO, f"the store does not answer: {_line(error)}", self.url) from None
 
 
 class Prefix:
@@ -172,6 +232,10 @@ class Prefix:
 
     def _name(self, number: int) -> str:
         return f"{self.prefix}/{PREFIX[:-1]}s/{PREFIX}{number}"
+
+
+def _seen(listed: Any) -> Seen:
+    return Seen(listed["size"], int(listed["last_modified"].timestamp()), listed["e_tag"] or "")
 
 
 def _line(error: Exception) -> str:
