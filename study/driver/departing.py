@@ -79,13 +79,17 @@ def leave(why: str) -> NoReturn:
     Raises:
         DriverLeavesError: always.
     """
-    with suppress(RpcError):  # Ray itself is gone, and they with it
-        job = ray.get_runtime_context().get_job_id()
-        _internal_kv_put(_leaves(job), b"")
-        give_up = time.monotonic() + LET_GO_S
-        while time.monotonic() < give_up and _alive(job) - _done(job):
-            time.sleep(0.1)
+    if ray.is_initialized():
+        with suppress(RpcError):  # Ray itself is gone, and they with it
+            _let_go(ray.get_runtime_context().get_job_id())
     raise DriverLeavesError(why)
+
+
+def _let_go(job: str) -> None:
+    _internal_kv_put(_leaves(job), b"")
+    give_up = time.monotonic() + LET_GO_S
+    while time.monotonic() < give_up and _alive(job) - _done(job):
+        time.sleep(0.1)
 
 
 def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:

@@ -86,7 +86,7 @@ def test_whatever_is_searched_is_called_something_and_both_ends_of_its_range_can
         ({"select": "fraction"}, {"most", "share", "tau"}),
         ({"select": "all", "feature_weight": 0}, {"most"}),
     ],
-    ids=str,
+    ids=lambda value: ", ".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_of_rdd_its_weight_the_proposals_and_what_is_read_of_the_choice_and_the_softmax_are_searched(
     parameters, searched
