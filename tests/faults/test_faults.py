@@ -18,7 +18,7 @@ from study.nouns.records import EpochRecord, RunRecord, StudyFiles
 from study.planning.plan import expand
 
 TABLE = Path(__file__).with_name("fault_table.py")
-QUICK = ("quota", "store unreachable")
+QUICK = ("store unreachable",)
 LONG = [(name,) for name in FAULTS if name not in QUICK]
 
 

@@ -56,6 +56,7 @@ def test_a_study_uses_the_gpus_of_all_nodes_at_once(three_nodes, tmp_path):
     assert {record.facts["sees_gpus"] for record in found} == {1.0}
 
 
+@pytest.mark.long
 def test_a_driver_that_is_killed_leaves_the_cluster_to_the_next_one(three_nodes, tmp_path):
     spec = toy(**alone(4, 8, points=[{"label": "row"}], seeds=list(range(5)), budget={"cohort": 1}))
     with launched(spec, tmp_path, three_nodes.address) as killed:
