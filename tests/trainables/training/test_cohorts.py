@@ -25,6 +25,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "combined": {"methods": {"pointdistiller": {"samples": 64, "neighbors": 8}, "sparsekd": {}, "kd": {}}},
     "rdd": {"score": 0.001},
 }
+ON_POINTS = {"rdd": {"score": 0.001, "feature_weight": 0, "select": "all"}}
+"""Where features lie on points, RDD compares predictions alone."""
 TIMES = {"gflops", "cohort", "host_memory_mb"}
 
 
@@ -209,9 +211,9 @@ def test_it_is_so_for_every_detector(files, family):
         return tiny_run.config(method=method, parameters=parameters, detector=network, training__epochs=1)
 
     one_run.run(one_run.resolve(config("kd").teacher_run()), files)
-    configs = {name: config(name, **SMALL.get(name, {})) for name in distillers.names()} | {
-        "student": config("student")
-    }
+    changes = SMALL | (ON_POINTS if family == "pointrcnn" else {})
+    configs = {name: config(name, **changes.get(name, {})) for name in distillers.names()}
+    configs["student"] = config("student")
     found = train(configs, tiny_run.elsewhere(files, f"{family}-together"))
     apart = tiny_run.elsewhere(files, f"{family}-alone")
     for label, each in configs.items():
