@@ -25,7 +25,7 @@ def test_a_study_is_run_and_reported_without_a_folder_that_machines_share(tmp_pa
         assert "report: " in done.stdout
         assert "the loss is not finite" in done.stdout
         assert "Traceback" not in done.stdout + done.stderr
-        names = {name.rpartition("/")[2] for name in Store(url).sizes("runs")}
+        names = {name.rpartition("/")[2] for name in Store(url).seen("runs")}
         assert {"record.json", "detector.pth", "detector.py", "train.log"} <= names
         assert not [name for name in names if name.endswith("partial")]
 
@@ -39,7 +39,7 @@ def test_a_study_is_run_and_reported_without_a_folder_that_machines_share(tmp_pa
         assert "the loss is not finite" in (tmp_path / "report" / "index.html").read_text()
         plan = json.loads(here("plan", "tiny.yaml", "--results", url, "--json", cwd=tmp_path).stdout)
         assert {group["label"]: (group["runs"], group["done"]) for group in plan["groups"]}["student"] == (1, 1)
-        key = next(name.split("/")[1] for name in Store(url).sizes("runs") if name.endswith("detector.pth"))
+        key = next(name.split("/")[1] for name in Store(url).seen("runs") if name.endswith("detector.pth"))
         shown = here("show", f"{url}/tiny", key[:8])
         assert "state    finished" in shown.stdout, shown.stderr
         assert "train.log" in shown.stdout or "none of its own" in shown.stdout

@@ -31,11 +31,11 @@ LOOK_S = 1.0
 LET_GO_S = 30.0
 """How long a driver that leaves waits for its workers: each ends the step under way and writes its checkpoints."""
 _driver_leaves = threading.Event()
-"""Said in a worker."""
+"""In a worker: whether its driver does."""
 
 
-class Told:
-    """By which signal a driver was told to end while its loop ran; None: by none."""
+class Heard:
+    """By which signal a driver heard that it is to end while its loop ran; None: by none."""
 
     by: signal.Signals | None = None
 
@@ -54,12 +54,12 @@ class Told:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-        def heard(number: int, frame: FrameType | None) -> None:
+        def note(number: int, frame: FrameType | None) -> None:
             self.by = signal.Signals(number)
             restore()
 
         for number in before:
-            signal.signal(number, heard)
+            signal.signal(number, note)
         try:
             yield
         finally:

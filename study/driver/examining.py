@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import ray
 from ray.exceptions import RayError
@@ -37,7 +36,7 @@ def examine(probe: Probe, address: str, data: Path | None, results: Path | str) 
         OSError: the store does not answer.
     """
     results = results.absolute() if isinstance(results, Path) else results
-    with _token(results) if isinstance(results, Path) else a_token(results) as token:
+    with _without_a_trace(results) as token:
         asked = Asked(
             python=platform.python_version(), pins=pins_of(cluster.PROJECT / "requirements"),
             results=results, token=token, data=data and data.absolute(), probe=probe,
@@ -89,15 +88,16 @@ def _on(node: cluster.Node) -> Any:
 
 
 @contextmanager
-def _token(results: Path) -> Iterator[Path]:
-    """A file in the results folder, which is made for as long as it takes where it is not there."""
+def _without_a_trace(results: Path | str) -> Iterator[Path | str]:
+    """A token; of a folder, what nodes leave beside it goes with it, and so do folders that were not there."""
+    if isinstance(results, str):
+        with a_token(results) as token:
+            yield token
+        return
     missing = [folder for folder in (results, *results.parents) if not folder.exists()]
-    results.mkdir(parents=True, exist_ok=True)
-    mark = uuid4().hex
-    token = results / f".doctor-{mark}"
-    token.touch()
     try:
-        yield token
+        with a_token(results) as token:
+            yield token
     finally:
         for left in results.glob(".doctor-*"):
             left.unlink(missing_ok=True)

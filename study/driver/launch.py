@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from study.driver import cluster
-from study.driver.departing import DriverLeavesError, Told, attentive
+from study.driver.departing import DriverLeavesError, Heard, attentive
 from study.driver.live_table import LiveTable
 from study.driver.lost_processes import ALWAYS, Losses
 from study.driver.no_run_without_record import Clock, Guard, recorded
@@ -152,10 +152,10 @@ class _Loop:
         table = LiveTable(self.state, progress, Console(), self.say)
         stopping = Stopping(self.files, self.say)
         tracking = Tracking(trackers(self.track, self.files), self.say, self.state.offered.called)
-        told = Told()
-        guards = [Guard(clock, self.watch, told, self.say), Losses(self.budget.retries, self.say), stopping]
+        heard = Heard()
+        guards = [Guard(clock, self.watch, heard, self.say), Losses(self.budget.retries, self.say), stopping]
         try:
-            with table.shown(), told.listening():
+            with table.shown(), heard.listening():
                 self._tune(planner, room, stopping, guards, [progress, table, tracking])
         except KeyboardInterrupt:
             return "interrupted"

@@ -15,13 +15,12 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
-from study.driver.departing import Told, leave
+from study.driver.departing import Heard, leave
 from study.driver.progress import WAITS, never_raises
 from study.driver.watch import Watch
 from study.nouns import leaving
 from study.nouns.assignment import Assignment, carry, compose
 from study.nouns.leases import fence, is_lost
-from study.nouns.leaving import LeavingError
 from study.nouns.records import RunRecord, StudyFiles
 from study.planning.missing import fail
 from study.planning.trained_once import train_once
@@ -61,8 +60,8 @@ class Clock:
 class Guard(tune.Callback):
     """Writes the record of a run that could not write its own, and ends the study when its time is up or it is told."""
 
-    def __init__(self, clock: Clock, watch: Watch, told: Told, say: Callable[[str], None] = print) -> None:
-        self.clock, self.watch, self.told, self.say = clock, watch, told, say
+    def __init__(self, clock: Clock, watch: Watch, heard: Heard, say: Callable[[str], None] = print) -> None:
+        self.clock, self.watch, self.heard, self.say = clock, watch, heard, say
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune stores its callbacks; where the lines go stays with this process."""
@@ -78,8 +77,8 @@ class Guard(tune.Callback):
         self._keep_time()
         if is_lost(self.clock.files.root):
             fence(self.clock.files.root)
-        if self.told.by is not None:
-            leave("interrupted" if self.told.by == signal.SIGINT else f"told to end by {self.told.by.name}")
+        if (sent := self.heard.by) is not None:
+            leave("interrupted" if sent == signal.SIGINT else f"told to end by {sent.name}")
         if self.clock.spent > self.clock.limit:
             leave(f"the limit of budget.hours={self.clock.limit / 3600:g} is reached, all launches counted")
         self.watch.look()
@@ -134,7 +133,7 @@ def recorded(trainable: Trainable) -> Trainable:
                 trainable(carry(open_))
             except (Exception, SystemExit) as error:  # whatever the run did itself it would do again
                 if isinstance(error, SystemExit) and leaving.asked():
-                    raise LeavingError(leaving.EXIT_STATUS) from error
+                    leaving.leave()
                 reason = _one_line(error)
                 traceback.print_exc()
             files.look(keys)

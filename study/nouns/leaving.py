@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 EXIT_STATUS = 128 + signal.SIGTERM
 """Of a process that kept what it did and left."""
@@ -46,7 +47,7 @@ def ask() -> None:
     _asked.set()
 
 
-def leave() -> None:
+def leave() -> NoReturn:
     """What was under way is kept: leave.
 
     Raises:

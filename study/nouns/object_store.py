@@ -6,11 +6,13 @@ reads them. A store puts an object as a whole: readers see the old one or the ne
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Event, Thread
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from study.nouns.errors import InputError
@@ -22,6 +24,7 @@ PATIENCE_S = 30
 """How long a request is tried again."""
 MOST_BETWEEN_S = 5
 """Between two tries, at most."""
+Answer = TypeVar("Answer")
 
 
 class StoreAwayError(OSError):
@@ -80,14 +83,6 @@ class Store:
             self._store: Any = from_url(url, retry_config=patience)
         except (BaseError, ValueError) as error:
             raise InputError(f"{url}: expected s3://, gs:// or az:// with a bucket: {_line(error)}") from None
-
-    def sizes(self, below: str = "") -> dict[str, int]:
-        """Bytes of every object whose name is below one, a thousand names to a request.
-
-        Raises:
-            OSError: the store does not answer.
-        """
-        return {name: seen.size for name, seen in self.seen(below).items()}
 
     def seen(self, below: str = "") -> dict[str, Seen]:
         """Every object whose name is below one, a thousand names to a request.
@@ -169,8 +164,7 @@ class Store:
         Raises:
             OSError: one is gone, a file cannot be written, or the store does not answer.
         """
-        with ThreadPoolExecutor(AT_ONCE) as several:
-            list(several.map(lambda name: self._download(name, files[name], (seen or {}).get(name)), files))
+        at_once(lambda name: self._download(name, files[name], (seen or {}).get(name)), files)
 
     def _download(self, name: str, path: Path, seen: Seen | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +199,7 @@ class Prefix:
 
     def numbers(self) -> list[int]:
         """The listing of a store is as new as its objects."""
-        return numbers_of([name.rpartition("/")[2] for name in self.store.sizes(f"{self.prefix}/{PREFIX[:-1]}s")])
+        return numbers_of([name.rpartition("/")[2] for name in self.store.seen(f"{self.prefix}/{PREFIX[:-1]}s")])
 
     def create(self, number: int, text: str) -> bool:
         """A store takes one of several objects of a name that are put on the condition that there is none."""
@@ -232,6 +226,25 @@ class Prefix:
 
     def _name(self, number: int) -> str:
         return f"{self.prefix}/{PREFIX[:-1]}s/{PREFIX}{number}"
+
+
+def at_once(question: Callable[[str], Answer], of: Iterable[str]) -> list[Answer]:
+    """The answers about all of these names, many asked at a time."""
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        return list(several.map(question, of))
+
+
+@contextmanager
+def meanwhile(work: Callable[[Event], None]) -> Iterator[None]:
+    """Have a thread work beside the block; it is told when the block is over, and waited for."""
+    over = Event()
+    thread = Thread(target=work, args=(over,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _seen(listed: Any) -> Seen:

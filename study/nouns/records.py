@@ -33,7 +33,7 @@ from study.nouns.run_record import read_record as read_record
 from study.nouns.spec import StudySpec, refused_name
 
 RESERVED_BYTES = 2**18
-LATEST, DETECTOR = "latest.pth", "detector.pth"
+LATEST, DETECTOR, RECORD = "latest.pth", "detector.pth", "record.json"
 
 
 class StudyFiles:
@@ -85,7 +85,7 @@ class StudyFiles:
 
     def record_json(self, key: str) -> Path:
         """Where the record of a run lies."""
-        return self.run(key) / "record.json"
+        return self.run(key) / RECORD
 
     def inspection_json(self, key: str) -> Path:
         """What `inspect` leaves of a run (study/nouns/inspections.py)."""

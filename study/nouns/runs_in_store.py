@@ -9,25 +9,24 @@ import json
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from threading import Event, RLock, Thread
-from typing import Any, TypeVar
+from threading import Event, RLock
+from typing import Any
 
 from study.nouns.leases import LeaseLostError, fence, number_of
-from study.nouns.object_store import AT_ONCE, Prefix, Seen, Store, StoreAwayError
+from study.nouns.object_store import Answer, Prefix, Seen, Store, StoreAwayError, at_once, meanwhile
+from study.nouns.records import DETECTOR, RECORD
 
 PUSH_S = 3.0
 """How often a process that trains looks whether it has a new checkpoint to put."""
 PATIENCE_S = 300.0
 """How long what cannot go on without the store is tried again: to begin a run, to see what became of it, its record."""
 AGAIN_S = 1.0
-RECORD, DETECTOR, MARK = "record.json", "detector.pth", ".lease-in-store"
+MARK = ".lease-in-store"
 ASIDE = ("retried/", "unreadable/")
 """Folders of records that were set aside: reports read them, training does not."""
-Told = TypeVar("Told")
 Objects = dict[str, Seen]
 """What the store has of a run, by the name inside its folder."""
 
@@ -120,14 +119,10 @@ class RunsInStore:
         patiently(lambda: self.fetch(teachers, lambda name: name.startswith("detector.")))
         for key in keys:
             patiently(partial(self._begin, key))
-        over = Event()
-        thread = Thread(target=self._put_again_and_again, args=(keys, over), daemon=True)
-        thread.start()
         try:
-            yield
+            with meanwhile(partial(self._put_again_and_again, keys)):
+                yield
         finally:
-            over.set()
-            thread.join()
             self._put_now(keys)
 
     def put(self, key: str, but: Collection[str] = (), sparing: bool = False) -> None:
@@ -150,7 +145,7 @@ class RunsInStore:
                 return
             if new or gone:
                 self._fence(key)
-                _at_once(lambda name: self._upload(key, name, there), new)
+                at_once(lambda name: self._upload(key, name, there), new)
                 self.store.remove(self._name(key, name) for name in gone)
                 for name in gone:
                     del there[name]
@@ -218,7 +213,7 @@ class RunsInStore:
     def _listed(self, keys: list[str] | None) -> dict[str, Objects]:
         below = ["runs"] if keys is None else [f"runs/{key}" for key in keys]
         found: dict[str, Objects] = {key: {} for key in keys or ()}
-        for part in _at_once(self.store.seen, below):
+        for part in at_once(self.store.seen, below):
             for name, seen in part.items():
                 _, key, inside = name.split("/", 2)
                 if not _is_hidden(f"{key}/{inside}"):
@@ -232,11 +227,9 @@ class RunsInStore:
         return [path.parent.name for path in self.folder.glob(f"*/{RECORD}")]
 
     def _files(self, key: str) -> Iterator[tuple[str, Path]]:
-        """What a run has here besides its record: no leases, and nothing that is being written."""
-        folder = self.folder / key
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder).as_posix()
-            if name != RECORD and _is_kept(name) and path.is_file():
+        """What a run has here besides records."""
+        for name, path in files_of_run(self.folder / key):
+            if name != RECORD and _is_kept(name):
                 yield name, path
 
     def _path(self, key: str, name: str) -> Path:
@@ -246,7 +239,7 @@ class RunsInStore:
         return f"runs/{key}/{name}"
 
 
-def patiently(ask: Callable[[], Told]) -> Told:
+def patiently(ask: Callable[[], Answer]) -> Answer:
     """The answer of a store, which is asked again for some minutes where it gives none.
 
     Raises:
@@ -262,6 +255,14 @@ def patiently(ask: Callable[[], Told]) -> Told:
             time.sleep(AGAIN_S)
 
 
+def files_of_run(folder: Path) -> Iterator[tuple[str, Path]]:
+    """What a run leaves, by the name inside its folder: no leases, and nothing that is being written."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if _is_whole(name) and path.is_file():
+            yield name, path
+
+
 @cache
 def runs_at(url: str, folder: Path) -> RunsInStore:
     """The runs of a store; a process has one view of them."""
@@ -269,7 +270,11 @@ def runs_at(url: str, folder: Path) -> RunsInStore:
 
 
 def _is_kept(name: str) -> bool:
-    return not _is_hidden(name) and not name.endswith(".partial") and not name.startswith(ASIDE)
+    return _is_whole(name) and not name.startswith(ASIDE)
+
+
+def _is_whole(name: str) -> bool:
+    return not _is_hidden(name) and not name.endswith(".partial")
 
 
 def _is_hidden(name: str) -> bool:
@@ -279,8 +284,3 @@ def _is_hidden(name: str) -> bool:
 
 def _is_put(path: Path, there: Seen | None) -> bool:
     return there is not None and there.is_in(path)
-
-
-def _at_once(question: Callable[[str], Told], of: Iterable[str]) -> list[Told]:
-    with ThreadPoolExecutor(AT_ONCE) as several:
-        return list(several.map(question, of))

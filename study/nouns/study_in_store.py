@@ -20,11 +20,10 @@ from study.nouns import leaving
 from study.nouns.fenced import put_record
 from study.nouns.json_files import write_json
 from study.nouns.lease_places import Place
-from study.nouns.leaving import LeavingError
 from study.nouns.object_store import Prefix, Store, StoreAwayError
-from study.nouns.records import LATEST, StudyFiles
+from study.nouns.records import LATEST, RECORD, StudyFiles
 from study.nouns.run_record import RunRecord
-from study.nouns.runs_in_store import RECORD, patiently, runs_at
+from study.nouns.runs_in_store import patiently, runs_at
 
 SCRATCH = "PDSTUDY_SCRATCH"
 View = Literal["work", "read"]
@@ -110,7 +109,7 @@ class StudyInStore(StudyFiles):
         except StoreAwayError as error:
             print(f"{record.key}: its record could not be put: {error}")
             leaving.ask()
-            raise LeavingError(leaving.EXIT_STATUS) from None
+            leaving.leave()
         with suppress(OSError):  # the store has it
             write_json(self.record_json(record.key), content, put_record)
 

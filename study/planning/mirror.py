@@ -12,25 +12,23 @@ driver only looks what is new.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from threading import Event, Thread
-from typing import TypeVar
+from threading import Event
 
 from study.nouns.errors import InputError
 from study.nouns.leases import Lease, LeaseLostError
-from study.nouns.object_store import AT_ONCE, Prefix, Seen, Store
-from study.nouns.records import StudyFiles
+from study.nouns.object_store import Prefix, Seen, Store, at_once, meanwhile
+from study.nouns.records import RECORD, StudyFiles
+from study.nouns.runs_in_store import files_of_run
 from study.nouns.study_in_store import StudyInStore, files_at
 from study.planning.same_study import hold
 
 PUSH_S = 10.0
 """How often what is new is put into the store."""
 OF_STUDY = ("study.json", "plan.json", "spent.json", "importances.json", "optuna.journal")
-RECORD = "record.json"
 Version = tuple[int, int]
-Told = TypeVar("Told")
 
 
 class Mirror:
@@ -82,7 +80,9 @@ class Mirror:
             OSError: the store does not answer, or a file cannot be read.
         """
         here = {f"{self.files.study}/{name}": self.files.root / name for name in OF_STUDY}
-        here |= {f"runs/{key}/{inside}": path for key in self._keys() for inside, path in _of_run(self.files.run(key))}
+        here |= {
+            f"runs/{key}/{inside}": path for key in self._keys() for inside, path in files_of_run(self.files.run(key))
+        }
         seen = {name: version for name, path in here.items() if (version := _version(path))}
         new = [name for name, version in seen.items() if version != self._copied.get(name)]
         gone = [name for name in self._copied if name not in seen]
@@ -92,7 +92,7 @@ class Mirror:
         others = self._recorded_by_others(new)
         mine = [name for name in new if _run_of(name) not in others]
         for part in _records_last(mine):
-            _at_once(lambda name: self._put(name, here[name], seen[name]), part)
+            at_once(lambda name: self._put(name, here[name], seen[name]), part)
         self.store.remove(gone)
         for name in gone:
             del self._copied[name]
@@ -119,7 +119,7 @@ class Mirror:
 
     def _recorded_by_others(self, new: Iterable[str]) -> set[str]:
         unknown = sorted({_run_of(name) for name in new if name.startswith("runs/")} - self._recorded)
-        there = _at_once(lambda key: self.store.read(f"runs/{key}/{RECORD}") is not None, unknown)
+        there = at_once(lambda key: self.store.read(f"runs/{key}/{RECORD}") is not None, unknown)
         return {key for key, is_there in zip(unknown, there, strict=True) if is_there}
 
     def _fetch(self, there: dict[str, Seen], mine: bool) -> int:
@@ -204,7 +204,6 @@ def mirrored(files: StudyFiles, url: str | None, say: Callable[[str], None]) -> 
         return
     mirror = Mirror(files, Store(url))
     hold(mirror.lease, f"{url}/{files.study}", say)
-    over = Event()
     try:
         count = mirror.pull()
         if files.url:
@@ -212,19 +211,16 @@ def mirrored(files: StudyFiles, url: str | None, say: Callable[[str], None]) -> 
             say(f"results lie in {url}, and what this machine needs of them in {files.results}")
         else:
             say(f"{count} files fetched from {url}")
-        thread = Thread(target=_pushing, args=(mirror, over, say), daemon=True)
-        thread.start()
         try:
-            yield
+            with meanwhile(partial(_pushing, mirror, say)):
+                yield
         finally:
-            over.set()
-            thread.join()
             mirror.push()
     finally:
         mirror.lease.release()
 
 
-def _pushing(mirror: Mirror, over: Event, say: Callable[[str], None]) -> None:
+def _pushing(mirror: Mirror, say: Callable[[str], None], over: Event) -> None:
     told = ""
     while not over.wait(PUSH_S):
         try:
@@ -246,13 +242,6 @@ def _run_of(name: str) -> str:
     return name.split("/")[1] if name.startswith("runs/") else ""
 
 
-def _of_run(folder: Path) -> Iterator[tuple[str, Path]]:
-    """What a run leaves: no leases, and nothing that is being written."""
-    for path in sorted(folder.rglob("*")):
-        if not path.name.startswith(".") and path.suffix != ".partial" and path.is_file():
-            yield path.relative_to(folder).as_posix(), path
-
-
 def _records_last(names: Iterable[str]) -> tuple[list[str], list[str]]:
     records = {name for name in names if name.endswith(f"/{RECORD}")}
     return [name for name in names if name not in records], sorted(records)
@@ -265,8 +254,3 @@ def _version(path: Path) -> Version | None:
     except FileNotFoundError:
         return None
     return seen.st_mtime_ns, seen.st_size
-
-
-def _at_once(question: Callable[[str], Told], of: Iterable[str]) -> list[Told]:
-    with ThreadPoolExecutor(AT_ONCE) as several:
-        return list(several.map(question, of))

@@ -95,7 +95,7 @@ def mirrored(results: Path, other: Path, records: int, url: str) -> None:
     there = Mirror(StudyFiles(other, "toy"), Store(url))
     assert there.lease.take()
     start = perf_counter()
-    names = len(there.store.sizes())
+    names = len(there.store.seen())
     print(f"{names} names listed: {perf_counter() - start:.1f} s")
     start = perf_counter()
     count = there.pull()

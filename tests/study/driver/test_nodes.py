@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import toy_study
+from killed_drivers import MARK
 from ray import cloudpickle
 from several_nodes import TOKEN
 from test_launch import epochs_trained, wait_for_records
@@ -134,7 +135,7 @@ toy_study.run(StudySpec.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[
 def launched(spec: StudySpec, results: Path | str, address: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A driver as a process of its own, whose processes carry the results' path in their environment."""
     command = [sys.executable, "-c", DRIVER, spec.model_dump_json(), str(results), address, *options]
-    environment = {**os.environ, **TOKEN, "PYTHONPATH": os.pathsep.join(sys.path), "STUDY_OF_THIS_TEST": str(results)}
+    environment = {**os.environ, **TOKEN, "PYTHONPATH": os.pathsep.join(sys.path), MARK: str(results)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

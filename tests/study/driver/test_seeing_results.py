@@ -19,7 +19,7 @@ def test_a_folder_that_is_not_there_or_cannot_be_written_is_named(tmp_path):
 def test_a_machine_that_can_put_into_the_store_and_read_there_is_fine_and_nothing_is_left(url):
     with a_token(url) as token:
         assert complaint(str(token)) == ""
-    assert Store(url).sizes() == {}
+    assert Store(url).seen() == {}
 
 
 def test_a_machine_that_reaches_another_store_or_none_is_told_what_it_lacks(url, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from ray import tune
 from toy_study import METRIC, OFFERED, run, toy
 
-from study.driver.departing import DriverLeavesError, Told
+from study.driver.departing import DriverLeavesError, Heard
 from study.driver.no_run_without_record import Clock, Guard, recorded
 from study.driver.progress import Progress
 from study.nouns.assignment import carry
@@ -117,13 +117,13 @@ def test_the_hours_of_a_study_count_over_all_of_its_launches(tmp_path):
     files = StudyFiles(tmp_path, "toy")
     files.spend(3590.0)
     clock = Clock(files, hours=1)
-    Guard(clock, Unwatched(), Told()).on_step_begin(0, [])
+    Guard(clock, Unwatched(), Heard()).on_step_begin(0, [])
     clock.keep(at_once=True)
     assert 3590 < files.spent() < 3600
     files.spend(3600.0)
     with pytest.raises(DriverLeavesError, match=r"budget\.hours=1 is reached"):
-        Guard(Clock(files, hours=1), Unwatched(), Told()).on_step_begin(0, [])
-    Guard(Clock(files, hours=None), Unwatched(), Told()).on_step_begin(0, [])
+        Guard(Clock(files, hours=1), Unwatched(), Heard()).on_step_begin(0, [])
+    Guard(Clock(files, hours=None), Unwatched(), Heard()).on_step_begin(0, [])
 
 
 def test_a_record_that_cannot_be_written_ends_its_own_run_only(tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_record_that_cannot_be_written_ends_its_own_run_only(tmp_path, monkeyp
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr(StudyFiles, "write", over_quota)
-    guard, progress = Guard(Clock(files, None), Unwatched(), Told(), lines.append), Progress(2, METRIC, lines.append)
+    guard, progress = Guard(Clock(files, None), Unwatched(), Heard(), lines.append), Progress(2, METRIC, lines.append)
     progress.on_trial_start(iteration=0, trials=[], trial=trial)
     for callback in (guard, progress):
         callback.on_trial_error(iteration=0, trials=[], trial=trial)
@@ -146,7 +146,7 @@ def test_a_run_that_left_nothing_where_the_driver_reads_has_failed(tmp_path, mon
     files = StudyFiles(tmp_path, "toy")
     planned = expand(toy(), OFFERED.resolve)[0]
     monkeypatch.setattr("study.driver.no_run_without_record.ARRIVES_S", 0.3)
-    Guard(Clock(files, None), Unwatched(), Told()).on_trial_complete(
+    Guard(Clock(files, None), Unwatched(), Heard()).on_trial_complete(
         iteration=0, trials=[], trial=Given(planned, files)
     )
     assert "no record of it is in" in files.record(planned.config.key).error
@@ -154,7 +154,7 @@ def test_a_run_that_left_nothing_where_the_driver_reads_has_failed(tmp_path, mon
 
 def test_a_clock_that_cannot_be_kept_does_not_end_the_study(tmp_path, monkeypatch):
     files, lines = StudyFiles(tmp_path, "toy"), []
-    guard = Guard(Clock(files, None), Unwatched(), Told(), lines.append)
+    guard = Guard(Clock(files, None), Unwatched(), Heard(), lines.append)
     guard.clock._kept -= 3600
 
     def full(self: StudyFiles, seconds: float) -> None:
@@ -186,5 +186,5 @@ def test_a_result_that_has_lost_its_files_is_not_taken_for_that_of_a_run_which_w
     progress.on_trial_start(iteration=0, trials=[], trial=trial)
     progress.on_trial_result(iteration=0, trials=[], trial=trial, result={"key": planned.config.key})
     assert progress.done == 0
-    Guard(Clock(files, None), Unwatched(), Told(), lines.append).on_trial_error(iteration=0, trials=[], trial=trial)
+    Guard(Clock(files, None), Unwatched(), Heard(), lines.append).on_trial_error(iteration=0, trials=[], trial=trial)
     assert files.record(planned.config.key).status == "failed"

@@ -114,8 +114,8 @@ def test_a_run_goes_on_elsewhere_from_what_the_store_has_of_it_and_of_its_teache
         assert (there.run(key) / "train.log").read_text() == "three epochs"
         assert there.checkpoint(teacher.config.key).read_text() == "a detector"
         assert there.finished(teacher.config.key) == here.finished(teacher.config.key)
-    assert not [name for name in Store(url).sizes("runs") if name.endswith(("partial", ".lease-in-store"))]
-    finished = {name.rpartition("/")[2] for name in Store(url).sizes(f"runs/{teacher.config.key}")}
+    assert not [name for name in Store(url).seen("runs") if name.endswith(("partial", ".lease-in-store"))]
+    finished = {name.rpartition("/")[2] for name in Store(url).seen(f"runs/{teacher.config.key}")}
     assert finished == {"detector.pth", "record.json", ".lease.1"}, "the last checkpoint went with the end of the run"
 
 
@@ -154,7 +154,7 @@ def test_a_process_that_was_taken_for_dead_puts_neither_checkpoint_nor_record(ma
         with pytest.raises(LeaseLostError, match="this process was taken for dead"):
             files.write(record_of(student))
         fail(assign(student, files), "of no use")
-    assert set(Store(url).sizes(f"runs/{key}")) == {f"runs/{key}/.leases/.lease.{number}" for number in (1, 2)}
+    assert set(Store(url).seen(f"runs/{key}")) == {f"runs/{key}/.leases/.lease.{number}" for number in (1, 2)}
 
 
 def test_a_record_of_a_successor_stays_also_where_the_lease_was_lost_right_before_the_put(machine, url, student):
@@ -201,7 +201,7 @@ def test_records_that_were_set_aside_are_gone_everywhere_and_lie_beside_the_run(
     assert there.status(key) is None
     here.look()
     assert here.status(key) is None
-    (aside,) = [name for name in Store(url).sizes(f"runs/{key}") if "/retried/" in name]
+    (aside,) = [name for name in Store(url).seen(f"runs/{key}") if "/retried/" in name]
     assert b"it broke" in (Store(url).read(aside) or b"")
 
 

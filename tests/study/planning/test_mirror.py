@@ -78,14 +78,14 @@ def test_what_is_gone_here_goes_there_and_nothing_is_put_twice(url, tmp_path):
     latest.write_bytes(b"epoch 1")
     (latest.parent / "latest.1.partial").touch()
     assert mirror.push() > 0
-    names = set(store.sizes("runs"))
+    names = set(store.seen("runs"))
     assert f"runs/{one.config.key}/latest.pth" in names
     assert not [name for name in names if name.endswith("partial") or ".lease" in name]
     assert mirror.push() == 0
     latest.unlink()
     driver.end([one])
     mirror.push()
-    assert set(store.sizes("runs")) == (names - {f"runs/{one.config.key}/latest.pth"}) | {
+    assert set(store.seen("runs")) == (names - {f"runs/{one.config.key}/latest.pth"}) | {
         f"runs/{one.config.key}/{name}" for name in ("record.json", "detector.pth")
     }
     mirror.lease.release()
@@ -182,7 +182,7 @@ def test_a_driver_that_has_lost_the_study_to_another_machine_puts_nothing_there_
             assert time.monotonic() < give_up
             time.sleep(0.05)
     assert said[-1].endswith("took over; this study ends here")
-    assert not Store(url).sizes("runs")
+    assert not Store(url).seen("runs")
 
 
 def test_a_store_that_is_away_is_tried_again_and_what_it_lacks_at_the_end_is_an_error(tmp_path, url, monkeypatch):
@@ -202,7 +202,7 @@ def test_a_store_that_is_away_is_tried_again_and_what_it_lacks_at_the_end_is_an_
     assert len([line for line in said if "not put into the store yet" in line]) == 1
     with mirrored(StudyFiles(tmp_path, "toy"), url, quiet):
         pass
-    assert len(Store(url).sizes("runs")) == 2
+    assert len(Store(url).seen("runs")) == 2
 
 
 @pytest.mark.parametrize(
@@ -217,4 +217,4 @@ def test_a_store_that_nobody_serves_is_said_not_to_answer(url, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("study.nouns.object_store.PATIENCE_S", 2)
     with pytest.raises(OSError, match="the store does not answer"):
-        Store(url).sizes()
+        Store(url).seen()
