@@ -99,7 +99,12 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
         try:
             trainable(tune_config)
         except LeavingError:
-            _end()
+            sys.stdout.flush()
+            if not _driver_leaves.is_set():
+                os._exit(EXIT_STATUS)
+        finally:
+            if _driver_leaves.is_set():  # a run may also have ended by itself meanwhile
+                _say_done()
 
     wrapped: Any = wrap_function(run)
 
@@ -117,13 +122,6 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
             super().cleanup()
 
     return Attentive
-
-
-def _end() -> None:
-    sys.stdout.flush()
-    if not _driver_leaves.is_set():
-        os._exit(EXIT_STATUS)
-    _say_done()
 
 
 def _listen_to_ray() -> None:

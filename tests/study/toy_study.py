@@ -1,9 +1,9 @@
 """A real trainable that keeps launch()'s contract and learns nothing: a parabola over K and N instead of an AP.
 
 As a script it is a driver of its own, to be killed: `python toy_study.py RESULTS ADDRESS [--claims] [--resume]`.
-`noise` is added to what a run gives. Other parameters ask for trouble: `pause` seconds per epoch, `until` waits after
-the first epoch for a file, `fail` raises, `exit` leaves as a library may do, `kill` ends its own process: after the
-first epoch, `always` before it, or after `every` one.
+`noise` is added to what a run gives. Other parameters ask for trouble: `pause` seconds per epoch, in which a `deaf` run
+does not look whether it is to leave, `until` waits after the first epoch for a file, `fail` raises, `exit` leaves as a
+library may do, `kill` ends its own process: after the first epoch, `always` before it, or after `every` one.
 """
 
 import os
@@ -105,7 +105,7 @@ def train_one(assigned: Assignment) -> None:
         if wants.get("kill") == "always":
             os.kill(os.getpid(), signal.SIGKILL)
         for epoch in range(int(checkpoint.read_text()) if checkpoint.exists() else 0, epochs):
-            rest(wants.get("pause", 0.0), epoch, files, config.key)
+            rest(wants.get("pause", 0.0), epoch, files, config.key, deaf="deaf" in wants)
             while epoch == 1 and "until" in wants and not Path(wants["until"]).exists():
                 time.sleep(0.1)
                 look(epoch, files, config.key)
@@ -130,14 +130,15 @@ def train_one(assigned: Assignment) -> None:
         write(files, config, label, role, status="failed", error=str(error), facts=facts)
 
 
-def rest(seconds: float, epoch: int, files: StudyFiles, key: str) -> None:
+def rest(seconds: float, epoch: int, files: StudyFiles, key: str, deaf: bool) -> None:
     """An epoch's work; `pid` and `node` say where."""
     folder, until = files.run(key), time.monotonic() + seconds
     (folder / "pid").write_text(str(os.getpid()))
     (folder / "node").open("a").write(f"{ray.get_runtime_context().get_node_id()}\n")
     while time.monotonic() < until:
         time.sleep(min(0.05, seconds))
-        look(epoch, files, key)
+        if not deaf:
+            look(epoch, files, key)
 
 
 def look(epoch: int, files: StudyFiles, key: str) -> None:

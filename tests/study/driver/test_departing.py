@@ -13,14 +13,15 @@ from test_launch import epochs_trained
 from test_nodes import QUIET, RAY, TOKEN, head, launched, read_until, started
 from toy_study import toy
 
+from study.driver.departing import LET_GO_S
 from study.nouns.records import StudyFiles
 
 EPOCHS = 5
 
 
-def slow():
-    """A run of five epochs of a second; its losses count at once."""
-    base = {"method": "student", "training": {"epochs": EPOCHS}, "parameters": {"pause": 1.0}}
+def slow(epochs: int = EPOCHS, **parameters: object):
+    """A run of epochs of a second; its losses count at once."""
+    base = {"method": "student", "training": {"epochs": epochs}, "parameters": {"pause": 1.0, **parameters}}
     return toy(base=base, points=[{"label": "row"}], seeds=[0], budget={"retries": 0})
 
 
@@ -91,3 +92,17 @@ def test_a_driver_that_gets_sigterm_leaves_once_its_runs_have_kept_what_they_did
         with launched(slow(), tmp_path, address, "--resume") as again:
             said, _ = again.communicate(timeout=120)
     ended_well(said, tmp_path)
+
+
+def test_a_driver_that_leaves_does_not_wait_for_a_run_that_ended_by_itself_meanwhile(tmp_path):
+    """It hears of the leaving in its only epoch, and comes to no other in which it would leave."""
+    with head(cpus=1) as address, launched(slow(epochs=1, pause=3.0, deaf=True), tmp_path, address) as driver:
+        give_up = time.monotonic() + 60
+        while not list(StudyFiles(tmp_path, "toy").runs.glob("*/node")):
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        driver.send_signal(signal.SIGTERM)
+        said, _ = driver.communicate(timeout=LET_GO_S)
+    assert "stopped: told to end by SIGTERM" in said
+    (record,) = StudyFiles(tmp_path, "toy").all()
+    assert record.status == "finished"
