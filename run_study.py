@@ -15,7 +15,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported:
 
 import typer
 
-from study.command_line import cleaning, planning, printing, showing, status, stop
+from study.command_line import cleaning, plan_command, printing, showing, status, stop
 from study.command_line.asking import study_of
 from study.command_line.ending import STATUSES, end
 from study.command_line.options import (
@@ -280,7 +280,7 @@ def _asked(
     return spec, Offered(*(getattr(one_run, name) for name in Offered._fields)), parameters_m
 
 
-app.command()(planning.plan_of(_asked))
+app.command()(plan_command.plan_of(_asked))
 
 
 def main() -> NoReturn:

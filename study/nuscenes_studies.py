@@ -110,7 +110,7 @@ def quick_nuscenes() -> StudySpec:
         ),
         dataset=DatasetSpec(name="simulated_nuscenes", options={"sensor": {"columns": 1084}}),
         training=schedule,
-        teacher=TeacherConfig(training=schedule),
+        teacher=TeacherConfig(training=schedule.model_copy(update={"epochs": 40})),
     )
     return StudySpec(
         name="quick_nuscenes",
