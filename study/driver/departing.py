@@ -99,12 +99,9 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
         try:
             trainable(tune_config)
         except LeavingError:
-            sys.stdout.flush()
-            if not _driver_leaves.is_set():
-                os._exit(EXIT_STATUS)
+            _end_where_the_driver_goes_on()
         finally:
-            if _driver_leaves.is_set():  # a run may also have ended by itself meanwhile
-                _say_done()
+            _tell_a_driver_that_leaves()
 
     wrapped: Any = wrap_function(run)
 
@@ -122,6 +119,18 @@ def attentive(trainable: Callable[[dict[str, Any]], None]) -> type:
             super().cleanup()
 
     return Attentive
+
+
+def _end_where_the_driver_goes_on() -> None:
+    sys.stdout.flush()
+    if not _driver_leaves.is_set():
+        os._exit(EXIT_STATUS)
+
+
+def _tell_a_driver_that_leaves() -> None:
+    """A run may also have ended by itself meanwhile."""
+    if _driver_leaves.is_set():
+        _say_done()
 
 
 def _listen_to_ray() -> None:
