@@ -118,8 +118,6 @@ class Student:
         Raises:
             DivergedError: a weight is not finite. A checkpoint of it would lead nowhere.
         """
-        if not torch.stack([weights.isfinite().all() for weights in self.model.parameters()]).all():
-            raise DivergedError(f"the weights are not finite after epoch {self.done + 1}")
         self.schedule.end_epoch()
         self.journal.close(metrics, tally_of(self.schedule.optimizer))
         self._keep()
@@ -128,6 +126,9 @@ class Student:
         """Keep a checkpoint between two steps, or before the validation of the epoch is over.
 
         All processes that train it call this after the same step: what differs between them is kept of each.
+
+        Raises:
+            DivergedError: a weight is not finite.
         """
         method = self.model.distiller
         midway = {
@@ -151,17 +152,32 @@ class Student:
             self.model.get_buffer(name).copy_(buffer)
 
     def _keep(self, **more: Any) -> None:
+        self._look_at_weights()
         if is_main_process():
             state = self.model.state_dict()  # not copied: it carries the version of sparse kernels' layout
             for name, tensor in state.items():
                 state[name] = tensor.cpu()
             latest.write(self.folder, self.journal.so_far, {"state_dict": state, **self.schedule.state(), **more})
 
+    def _look_at_weights(self) -> None:
+        """What breaks memory between two steps breaks no loss.
+
+        Raises:
+            DivergedError: a weight, or a number that a layer keeps, is not finite.
+        """
+        if not torch.stack([one.isfinite().all() for one in (*self.model.parameters(), *self.model.buffers())]).all():
+            raise DivergedError(f"the weights are not finite after epoch {self.done}")
+
     def finish(self) -> Trained:
-        """The last epoch is over: export the detector, and say what the training leaves."""
+        """The last epoch is over: export the detector, and say what the training leaves.
+
+        Raises:
+            DivergedError: a weight is not finite. The exported detector is then without a record.
+        """
         network, so_far = self.model.student, self.journal.so_far
         if is_main_process():
             export_detector(self.config, network, self.folder)
+        self._look_at_weights()
         size = {"params_m": parameter_count(network) / 1e6, "host_memory_mb": host_memory_mb()}
         facts = {**size, "steps": float(so_far.steps), **so_far.gradients.facts}
         return Trained(epochs=so_far.epochs, facts=facts, peak_memory_mb=so_far.peak_memory_mb)

@@ -15,7 +15,9 @@ from trainables.features import Batch
 from trainables.training import alone, cohort
 from trainables.training.checkpoints import latest, reading
 from trainables.training.checkpoints.whole import save
+from trainables.training.epochs import Trained
 from trainables.training.failing import DivergedError
+from trainables.training.student import Student
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +73,50 @@ def test_a_run_whose_checkpoint_was_damaged_begins_again_and_ends_as_it_would_ha
     assert "is damaged: the run begins again" in (again.run(run.key) / "train.log").read_text()
 
 
-def test_weights_that_are_no_numbers_after_an_epoch_end_the_run_and_are_not_kept(files, tmp_path):
+@pytest.fixture
+def in_training(files, tmp_path) -> cohort.Cohort:
+    """A run that keeps its files in the test's folder."""
     run = tiny_run.config()
     root = ready.ensure(run.dataset, files)
-    training = cohort.Cohort({tmp_path: run}, root, None, alone.Alone(lambda epoch: None))
-    (student,) = training.students.values()
+    return cohort.Cohort({tmp_path: run}, root, None, alone.Alone(lambda epoch: None))
 
+
+def break_memory(student: Student) -> None:
+    next(student.model.parameters()).data.fill_(float("nan"))
+
+
+def test_weights_that_are_no_numbers_after_an_epoch_end_the_run_and_are_not_kept(in_training, tmp_path):
+    (student,) = in_training.students.values()
     step = student.step
 
     def break_memory_at_last(batch: Batch) -> None:
         step(batch)
-        if len(student.journal.durations) == len(training.stream):
-            next(student.model.parameters()).data.fill_(float("nan"))
+        if len(student.journal.durations) == len(in_training.stream):
+            break_memory(student)
 
     student.step = break_memory_at_last
     with pytest.raises(DivergedError, match="the weights are not finite after epoch 1"):
-        training.train()
+        in_training.train()
     assert latest.load(tmp_path) is None
+
+
+def test_weights_that_break_between_two_steps_are_not_kept(in_training, tmp_path):
+    (student,) = in_training.students.values()
+    student.begin()
+    break_memory(student)
+    with pytest.raises(DivergedError, match="the weights are not finite after epoch 0"):
+        student.keep()
+    assert latest.load(tmp_path) is None
+
+
+def test_weights_that_break_after_the_last_epoch_end_the_run(in_training):
+    (student,) = in_training.students.values()
+    finish, epochs = student.finish, student.config.training.epochs
+
+    def break_memory_before() -> Trained:
+        break_memory(student)
+        return finish()
+
+    student.finish = break_memory_before
+    with pytest.raises(DivergedError, match=f"the weights are not finite after epoch {epochs}"):
+        in_training.train()
