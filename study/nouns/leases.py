@@ -16,6 +16,7 @@ import json
 import os
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -79,7 +80,8 @@ class Lease:
                 self.place.remove(older)
         _HELD[self.place.key] = self
         self._over = threading.Event()
-        threading.Thread(target=self._live, args=(self._over, me), name="lease", daemon=True).start()
+        # `Thread.start` waits for the thread, for ever where that finds no memory to begin (CPython 3.11).
+        start_new_thread(self._live, (self._over, me))
         return True
 
     def release(self) -> None:
