@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -143,9 +144,11 @@ def test_provenance_names_commit_versions_machine_and_every_key(written):
     assert all(text.count(word) for word in ["0123abc", "torch 2.13.0", "node-a", *keys])
 
 
-def test_a_damaged_record_is_named_on_the_page(study_folder):
-    (study_folder.parent / "runs" / made_up.BASE.key / "record.json").write_text("{")
-    text = report.write([study_folder]).read_text()
+def test_a_damaged_record_is_named_on_the_page(tmp_path):
+    (kept,) = [one for one in made_up.records(made_up.spec()) if one.key == made_up.BASE.key]
+    folder = made_up.write(tmp_path, made_up.spec(), [kept])
+    (tmp_path / "runs" / kept.key / "record.json").write_text("{")
+    text = report.write([folder]).read_text()
     assert "1 record could not be read" in text
     assert f"{made_up.BASE.key}/record.json: not JSON" in text
 
@@ -164,8 +167,8 @@ def test_a_name_of_no_table_or_figure_is_refused_with_the_one_that_is_meant(stud
         report.items(load([study_folder]), tmp_path, ["search", "gain"])
 
 
-def test_the_page_names_what_makes_each_item_again_and_where_its_numbers_come_from(study_folder):
-    text = re.sub(r"<[^>]+>", "", report.write([study_folder]).read_text())
+def test_the_page_names_what_makes_each_item_again_and_where_its_numbers_come_from(written):
+    text = re.sub(r"<[^>]+>", "", written.read_text())
     assert text.count("Made by python run_study.py report results/quickstart --only ") == 9
     assert "--only training_curves" in text
     assert text.count("From 21 finished runs of quickstart on simulated data, seeds 0 and 1, commit 0123abc.") == 9
@@ -179,17 +182,15 @@ def test_a_study_without_any_run_makes_sentences_and_no_pictures(tmp_path):
     assert list((index.parent / "figures").glob("*.p*")) == []
 
 
-def test_pictures_of_an_earlier_report_do_not_outlive_their_data(study_folder):
-    report.write([study_folder])
-    for record in (study_folder.parent / "runs").glob("*/record.json"):
-        record.unlink()
-    index = report.write([study_folder])
+def test_pictures_of_an_earlier_report_do_not_outlive_their_data(written, tmp_path):
+    folder = made_up.write(tmp_path, made_up.spec(), [])
+    shutil.copytree(written.parent / "figures", folder / "report" / "figures")
+    index = report.write([folder])
     assert not (index.parent / "figures" / "sensitivity.pdf").exists()
 
 
 def test_two_studies_share_a_page_beside_them(tmp_path):
-    kept = made_up.records(made_up.spec())
-    folders = [made_up.write(tmp_path, made_up.spec(name=name), kept) for name in ("one", "two")]
+    folders = [made_up.write(tmp_path, made_up.spec(name=name), []) for name in ("one", "two")]
     assert report.write(folders) == tmp_path / "report" / "index.html"
 
 
