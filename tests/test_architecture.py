@@ -173,12 +173,23 @@ def test_the_room_of_training_shows_at_most_eight_entries() -> None:
     assert len(entries) <= 8, sorted(entries)
 
 
-def test_a_report_is_made_without_loading_torch_or_ray() -> None:
-    question = "import sys, analysis.report; print(*{name.split('.')[0] for name in sys.modules})"
+def loaded_with(module: str) -> set[str]:
+    """All that a process has loaded which imports a module."""
+    question = f"import sys, {module}; print(*sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", question], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert not set(answer.stdout.split()) & (TRAINING | SCHEDULING)
+    return set(answer.stdout.split())
+
+
+def test_a_report_is_made_without_loading_torch_or_ray() -> None:
+    assert not loaded_with("analysis.report") & (TRAINING | SCHEDULING)
+
+
+def test_a_worker_begins_without_loading_what_only_a_driver_needs() -> None:
+    """It takes a second of each process."""
+    loaded = loaded_with("study.driver.no_run_without_record, study.driver.departing")
+    assert not loaded & {"optuna", "scipy", "study.evidence", "study.planning.planner"}
 
 
 @pytest.mark.parametrize(

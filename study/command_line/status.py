@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 
 from study.command_line.options import Folders, Json
+from study.nouns.sizes import duration
 from study.planning.mirror import as_it_is_now
-from study.planning.standing import Row, Standing, duration, standing
+from study.planning.standing import Row, Standing, standing
 
 COUNTS = ("planned", "finished", "failed", "pruned", "open")
 

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 from study.nouns.assignment import Assignment, compose
 from study.nouns.config import TrialConfig
 from study.nouns.parameters import Called
-from study.planning.standing import duration
+from study.nouns.sizes import duration
 
 Names = Callable[[TrialConfig], Mapping[str, Called]]
 """How people call the values of a run, by dotted key."""

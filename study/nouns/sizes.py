@@ -1,4 +1,4 @@
-"""How much of a disk files take, and how that is written for people."""
+"""How much of a disk files take, and how that and a duration are written for people."""
 
 from pathlib import Path
 
@@ -21,3 +21,11 @@ def spelled(size: float) -> str:
     while size >= 999.5 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
     return f"{size:.1f} {UNITS[unit]}" if unit and size < 99.95 else f"{size:.0f} {UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words short enough for a line: `41 s`, `5 min`, `2 h 10 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

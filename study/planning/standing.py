@@ -132,14 +132,6 @@ def row_of(role: str, label: str) -> str:
     return f"tuning of {label}" if role == "tuning" else label
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words short enough for a line: `41 s`, `5 min`, `2 h 10 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def driver_of(files: StudyFiles) -> Driver:
     """Whether a driver runs the study now. One on another machine is given time for a sign of life."""
     lease = Lease(files.lease_places()[-1])
