@@ -190,7 +190,8 @@ def test_pictures_of_an_earlier_report_do_not_outlive_their_data(written, tmp_pa
 
 
 def test_two_studies_share_a_page_beside_them(tmp_path):
-    folders = [made_up.write(tmp_path, made_up.spec(name=name), []) for name in ("one", "two")]
+    kept = made_up.records(made_up.spec())
+    folders = [made_up.write(tmp_path, made_up.spec(name=name), kept) for name in ("one", "two")]
     assert report.write(folders) == tmp_path / "report" / "index.html"
 
 

@@ -15,7 +15,6 @@ from study.nouns.records import StudyFiles
 
 EXPECTED = [Word.SUPPORTED, Word.LESS, Word.SUPPORTED, Word.SUPPORTED, Word.UNDECIDED]
 """The last is true by 0.6, which nine seeds of this noise do not show."""
-
 KILLS = 10
 
 
@@ -53,7 +52,7 @@ def test_nothing_is_missing_of_a_study_that_is_decided(decided, cluster):
 
 @pytest.mark.long
 def test_kills_at_any_moment_change_neither_waves_nor_verdicts(decided, tmp_path):
-    expected, files, rng = decided[0], StudyFiles(tmp_path, "toy"), random.Random(10)
+    expected, files, rng = decided[0], StudyFiles(tmp_path, "toy"), random.Random(KILLS)
     landed, lost, options = 0, 0, ["--claims"]
     for number in range(KILLS):
         with driver(tmp_path, *options) as killed:

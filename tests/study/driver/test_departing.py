@@ -25,10 +25,10 @@ def slow(epochs: int = EPOCHS, **parameters: object):
     return toy(base=base, points=[{"label": "row"}], seeds=[0], budget={"retries": 0})
 
 
-def until_in_epoch(epoch: int, results: Path) -> None:
+def until_in_epoch(epoch: int, results: Path, seconds: float = 30) -> None:
     """A run reports an epoch, and works on the next one only after its driver has heard of it."""
-    give_up = time.monotonic() + 30
-    while len((folder(results) / "node").read_text().split()) <= epoch:
+    give_up = time.monotonic() + seconds
+    while sum(len(nodes.read_text().split()) for nodes in StudyFiles(results, "toy").runs.glob("*/node")) <= epoch:
         assert time.monotonic() < give_up
         time.sleep(0.05)
 
@@ -97,10 +97,7 @@ def test_a_driver_that_gets_sigterm_leaves_once_its_runs_have_kept_what_they_did
 def test_a_driver_that_leaves_does_not_wait_for_a_run_that_ended_by_itself_meanwhile(tmp_path):
     """It hears of the leaving in its only epoch, and comes to no other in which it would leave."""
     with head(cpus=1) as address, launched(slow(epochs=1, pause=3.0, deaf=True), tmp_path, address) as driver:
-        give_up = time.monotonic() + 60
-        while not list(StudyFiles(tmp_path, "toy").runs.glob("*/node")):
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        until_in_epoch(0, tmp_path, seconds=60)
         driver.send_signal(signal.SIGTERM)
         said, _ = driver.communicate(timeout=LET_GO_S)
     assert "stopped: told to end by SIGTERM" in said

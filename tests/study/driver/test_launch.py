@@ -221,7 +221,7 @@ def test_killed_and_interrupted_drivers_lose_nothing_and_repeat_nothing(tmp_path
     with driver(tmp_path, "--resume") as interrupted:
         wait_for_records(files, 4)
         os.killpg(interrupted.pid, signal.SIGINT)  # as a terminal does: driver, Ray and runs all get it
-        lines, _ = interrupted.communicate(timeout=60)
+        lines, _ = interrupted.communicate(timeout=30)
     assert "stopped: interrupted. Finished runs are kept; the same command with --resume goes on" in lines
     assert "Traceback" not in lines
     with driver(tmp_path, "--resume") as last:
